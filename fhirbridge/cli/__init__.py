@@ -1,0 +1,1 @@
+"""The command `fhirbridge`: one module per command, exit codes in `main`."""
