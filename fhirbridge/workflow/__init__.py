@@ -1,0 +1,1 @@
+"""Pure rules of handoffs: status words, allowed moves, when to try again."""

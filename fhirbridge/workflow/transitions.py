@@ -1,0 +1,106 @@
+"""Which move of a referral is allowed, and by whom. Source: domain.md 1.5 (BSeR) and 4.4."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
+
+Actor = Literal["initiator", "recipient"]
+_S = ReferralState
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row of BSeR's table; `tid` is the row's number there."""
+
+    tid: str
+    actor: Actor
+    trigger: str
+    source: ReferralState
+    target: ReferralState
+
+
+def _bser() -> tuple[Transition, ...]:
+    rows: list[tuple[str, Actor, str, ReferralState, ReferralState]] = [
+        ("01", "initiator", "send referral package", _S.DRAFT, _S.SENT),
+        ("02", "recipient", "accept", _S.SENT, _S.ACCEPTED),
+        ("03", "recipient", "decline", _S.SENT, _S.DECLINED),
+        ("04", "initiator", "request cancel", _S.SENT, _S.CANCEL_REQUESTED),
+        ("05", "recipient", "decline", _S.ACCEPTED, _S.DECLINED),
+        ("06", "recipient", "schedule visit", _S.ACCEPTED, _S.SCHEDULED),
+        ("07", "initiator", "request cancel", _S.ACCEPTED, _S.CANCEL_REQUESTED),
+        ("08", "recipient", "interim note", _S.ACCEPTED, _S.IN_SERVICE),
+        ("09", "recipient", "outcome", _S.ACCEPTED, _S.COMPLETED),
+        ("10", "recipient", "decline", _S.SCHEDULED, _S.DECLINED),
+        ("11", "recipient", "reschedule", _S.SCHEDULED, _S.SCHEDULED),
+        ("12", "recipient", "no-show", _S.SCHEDULED, _S.NO_SHOW),
+        ("13", "recipient", "appointment cancelled", _S.SCHEDULED, _S.APPT_CANCELLED),
+        ("14", "initiator", "request cancel", _S.SCHEDULED, _S.CANCEL_REQUESTED),
+        ("15", "recipient", "interim note", _S.SCHEDULED, _S.IN_SERVICE),
+        ("16", "recipient", "outcome", _S.SCHEDULED, _S.COMPLETED),
+        ("17", "recipient", "decline", _S.NO_SHOW, _S.DECLINED),
+        ("18", "recipient", "reschedule", _S.NO_SHOW, _S.SCHEDULED),
+        ("19", "recipient", "appointment cancelled", _S.NO_SHOW, _S.APPT_CANCELLED),
+        ("20", "initiator", "request cancel", _S.NO_SHOW, _S.CANCEL_REQUESTED),
+        ("21", "recipient", "schedule", _S.APPT_CANCELLED, _S.SCHEDULED),
+        ("22", "initiator", "request cancel", _S.APPT_CANCELLED, _S.CANCEL_REQUESTED),
+        ("23", "recipient", "confirm cancel", _S.CANCEL_REQUESTED, _S.CANCELLED),
+        ("24", "recipient", "outcome", _S.CANCEL_REQUESTED, _S.COMPLETED),
+        ("25", "recipient", "decline", _S.IN_SERVICE, _S.DECLINED),
+        ("26", "recipient", "schedule", _S.IN_SERVICE, _S.SCHEDULED),
+        ("27", "recipient", "appointment cancelled", _S.IN_SERVICE, _S.APPT_CANCELLED),
+        ("28", "initiator", "request cancel", _S.IN_SERVICE, _S.CANCEL_REQUESTED),
+        ("29", "recipient", "interim note", _S.IN_SERVICE, _S.IN_SERVICE),
+        ("30", "recipient", "outcome", _S.IN_SERVICE, _S.COMPLETED),
+    ]
+    return tuple(Transition(*row) for row in rows)
+
+
+BSER = _bser()
+
+
+def next_states(state: ReferralState, profile: Profile = "base") -> frozenset[ReferralState]:
+    """The states that may follow directly. `entered-in-error` may follow any other state.
+
+    Gravity and base partners may go to cancelled directly; a BSeR partner confirms first.
+    """
+    allowed = set(REFERRAL[state].next_states)
+    if profile != "bser" and _S.CANCEL_REQUESTED in allowed:
+        allowed.add(_S.CANCELLED)
+    if state is not _S.ENTERED_IN_ERROR:
+        allowed.add(_S.ENTERED_IN_ERROR)
+    return frozenset(allowed)
+
+
+def actor_may(actor: Actor, source: ReferralState, target: ReferralState) -> bool:
+    """True if BSeR's table gives this move to this actor."""
+    return any(row.actor == actor and row.source is source and row.target is target for row in BSER)
+
+
+def _reachable(profile: Profile) -> Mapping[ReferralState, frozenset[ReferralState]]:
+    closure: dict[ReferralState, frozenset[ReferralState]] = {}
+    for start in ReferralState:
+        seen: set[ReferralState] = set()
+        queue = [start]
+        while queue:
+            for state in next_states(queue.pop(), profile) - seen:
+                seen.add(state)
+                queue.append(state)
+        closure[start] = frozenset(seen)
+    return MappingProxyType(closure)
+
+
+_REACHABLE: Mapping[Profile, Mapping[ReferralState, frozenset[ReferralState]]] = MappingProxyType(
+    {"base": _reachable("base"), "bser": _reachable("bser"), "gravity": _reachable("gravity")}
+)
+
+
+def is_reachable(source: ReferralState, target: ReferralState, profile: Profile = "base") -> bool:
+    """True if allowed moves lead from one state to the other.
+
+    Between two looks at a partner's Task several moves may have happened, so that polling asks
+    for reachability, not for one step.
+    """
+    return target in _REACHABLE[profile][source]
