@@ -1,0 +1,35 @@
+"""`Bridge`: everything long-lived, built once from the settings and passed to whoever needs it."""
+
+from dataclasses import dataclass
+
+from fhirbridge import clock
+from fhirbridge.config import Settings
+from fhirbridge.storage.database import Custodian, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Settings, database, the custodian served, and where time and new ids come from."""
+
+    settings: Settings
+    database: Database
+    custodian: Custodian
+    now: clock.Clock = clock.now
+    new_id: clock.NewId = clock.new_id
+
+    def close(self) -> None:
+        """Release the database connections."""
+        self.database.close()
+
+
+def build(
+    settings: Settings, *, now: clock.Clock = clock.now, new_id: clock.NewId = clock.new_id
+) -> Bridge:
+    """Open the database, creating its schema and custodian if it is new.
+
+    Raises Misconfigured if the database belongs to another version of fhirbridge.
+    """
+    database = Database(settings.database_url)
+    database.upgrade(custodian=settings.custodian, clock=now)
+    custodian = database.custodian(settings.custodian)
+    return Bridge(settings, database, custodian, now, new_id)

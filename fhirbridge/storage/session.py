@@ -1,0 +1,69 @@
+"""`Session`, what every storage function takes first, and `Statement`, SQL compiled once.
+
+SQLAlchemy Core writes the SQL; statements that run on every request are compiled once and then
+executed on the driver, because compiling and wrapping rows costs more than the database does.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Statement:
+    """One SQL statement with named parameters.
+
+    Parameters and results are in the driver's form: instants are milliseconds, booleans 0 or 1.
+    """
+
+    __slots__ = ("_columns", "_compiled", "_element")
+
+    def __init__(self, element: Any, *, columns: Sequence[str] = ()) -> None:
+        """Wrap a Core statement; `columns` are the parameters of a plain insert."""
+        self._element = element
+        self._columns = list(columns) or None
+        self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def on(self, dialect: Any) -> tuple[str, tuple[str, ...]]:
+        """SQL text and parameter names in order, for a dialect with positional parameters."""
+        known = self._compiled.get(dialect.name)
+        if known is None:
+            compiled = self._element.compile(dialect=dialect, column_keys=self._columns)
+            known = (str(compiled), tuple(compiled.positiontup or ()))
+            self._compiled[dialect.name] = known
+        return known
+
+
+class Session:
+    """A connection inside a transaction or a snapshot. It is never committed by its users."""
+
+    __slots__ = ("connection", "driver")
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.driver: Any = connection.connection.dbapi_connection
+
+    def execute(self, statement: Any, parameters: Any = None) -> sa.CursorResult[Any]:
+        """Run a Core statement that is built for this call."""
+        result = self.connection.execute(statement, parameters)
+        assert isinstance(result, sa.CursorResult)  # noqa: S101
+        return result
+
+    def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
+        """Run a prepared statement and fetch all rows."""
+        sql, names = statement.on(self.connection.dialect)
+        cursor = self.driver.execute(sql, tuple([parameters[name] for name in names]))
+        fetched: list[Row] = cursor.fetchall()
+        return fetched
+
+    def row(self, statement: Statement, **parameters: Any) -> Row | None:
+        """Run a prepared statement and fetch its first row."""
+        rows = self.rows(statement, **parameters)
+        return rows[0] if rows else None
+
+    def run_many(self, statement: Statement, parameters: Iterable[dict[str, Any]]) -> None:
+        """Run a prepared statement once for each set of parameters."""
+        sql, names = statement.on(self.connection.dialect)
+        self.driver.executemany(sql, [tuple([row[name] for name in names]) for row in parameters])

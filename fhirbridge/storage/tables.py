@@ -1,0 +1,293 @@
+"""All tables on one page, for SQLite and PostgreSQL.
+
+- Every row has `custodian_id`; nothing is unique, matched or counted across custodians.
+- Every version and every index row carries `patient_key` and `content_class`, so that what may
+  be disclosed can be part of a search.
+- `resources` points to the current version; `resource_versions.seq` has no gaps and is written
+  in commit order, so it is a feed of changes.
+- Index rows exist for current versions only. Their keys are integers from `storage.keys`.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Column, ForeignKey, Index, MetaData, Table, UniqueConstraint
+
+from fhirbridge.storage.instants import Instant
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+# SQLite makes a row id only of a column declared INTEGER.
+Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# PostgreSQL may sort text by language; FHIR ids, codes and URIs compare by code point.
+Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def _custodian() -> Column[int]:
+    return Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), nullable=False)
+
+
+def _scope() -> list[Column[Any]]:
+    return [
+        Column("patient_key", sa.BigInteger, nullable=False),  # keys.patient_key_of
+        Column("content_class", Text, nullable=False, server_default=""),
+    ]
+
+
+schema_info = Table("schema_info", metadata, Column("version", sa.Integer, primary_key=True))
+
+custodians = Table(
+    "custodians",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("namespace", Text, nullable=False),  # secret UUID under which ids are made
+    Column("created_at", Instant, nullable=False),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("key", Key, primary_key=True),
+    _custodian(),
+    Column("resource_type", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("seq", sa.BigInteger, nullable=False),  # current row of resource_versions
+    Column("version_id", sa.Integer, nullable=False),
+    Column("last_updated", Instant, nullable=False),
+    Column("deleted", sa.Boolean, nullable=False),
+    *_scope(),
+    UniqueConstraint("custodian_id", "resource_type", "resource_id"),
+    Index("ix_resources_updated", "custodian_id", "resource_type", "last_updated", "key"),
+    Index("ix_resources_patient", "custodian_id", "patient_key", "resource_type"),
+)
+
+resource_versions = Table(
+    "resource_versions",
+    metadata,
+    Column("seq", Key, primary_key=True, autoincrement=False),
+    _custodian(),
+    Column("resource_key", sa.BigInteger, ForeignKey("resources.key"), nullable=False),
+    Column("resource_type", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("version_id", sa.Integer, nullable=False),
+    Column("last_updated", Instant, nullable=False),
+    Column("method", Text, nullable=False),  # POST, PUT, PATCH or DELETE
+    Column("deleted", sa.Boolean, nullable=False),
+    Column("content", sa.LargeBinary, nullable=False),  # JSON; empty for a deletion
+    *_scope(),
+    UniqueConstraint("resource_key", "version_id"),
+)
+
+# Patients of rows that concern several: one row each. patient_key of the resource is then -1.
+resource_patients = Table(
+    "resource_patients",
+    metadata,
+    Column("resource_key", sa.BigInteger, ForeignKey("resources.key"), primary_key=True),
+    Column("patient_key", sa.BigInteger, primary_key=True),
+    _custodian(),
+    Index("ix_resource_patients", "custodian_id", "patient_key"),
+)
+
+# Every reference to a resource of this server, wherever it stands: for referential integrity.
+local_references = Table(
+    "local_references",
+    metadata,
+    Column("target_key", sa.BigInteger, primary_key=True),  # key_of("Type/id")
+    Column("resource_key", sa.BigInteger, ForeignKey("resources.key"), primary_key=True),
+    _custodian(),
+    Index("ix_local_references", "resource_key"),
+    sqlite_with_rowid=False,
+)
+
+
+def _index_table(name: str, *values: Column[Any]) -> Table:
+    """An index table whose primary key starts with custodian, parameter and the value."""
+    return Table(
+        name,
+        metadata,
+        Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
+        Column("parameter", sa.BigInteger, primary_key=True),  # key_of("CarePlan.category")
+        *values,
+        Column("resource_key", sa.BigInteger, ForeignKey("resources.key"), primary_key=True),
+        *_scope(),
+        Index(f"ix_{name}_resource", "resource_key", "parameter"),
+        sqlite_with_rowid=False,
+    )
+
+
+index_tokens = _index_table(
+    "index_tokens",
+    Column("code", Text, primary_key=True),
+    Column("system", sa.BigInteger, primary_key=True),  # key_of(system), 0 without one
+)
+index_strings = _index_table(
+    "index_strings",
+    Column("normalized", Text, primary_key=True),  # case and accents folded
+    Column("exact", Text, primary_key=True),
+)
+index_dates = _index_table(
+    "index_dates",
+    Column("low", sa.BigInteger, primary_key=True),  # milliseconds, inclusive
+    Column("high", sa.BigInteger, primary_key=True),  # milliseconds, inclusive
+)
+index_references = _index_table(
+    "index_references",
+    Column("target_key", sa.BigInteger, primary_key=True),  # key_of("Type/id" or absolute URL)
+    Column("target_type", Text, primary_key=True),  # "" when unknown
+    Column("target_id", Text, primary_key=True),  # "" for absolute URLs
+)
+index_numbers = _index_table(
+    "index_numbers",
+    Column("low", sa.Double, primary_key=True),
+    Column("high", sa.Double, primary_key=True),
+)
+index_quantities = _index_table(
+    "index_quantities",
+    Column("code", Text, primary_key=True),  # code, or unit when there is no code
+    Column("system", sa.BigInteger, primary_key=True),
+    Column("low", sa.Double, primary_key=True),
+    Column("high", sa.Double, primary_key=True),
+)
+index_uris = _index_table("index_uris", Column("uri", Text, primary_key=True))
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _custodian(),
+    Column("kind", Text, nullable=False),
+    Column("source_system", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("version", sa.Integer, nullable=False),
+    Column("updated_at", Instant, nullable=False),  # the source's own time
+    Column("received_at", Instant, nullable=False),
+    *_scope(),
+    UniqueConstraint("custodian_id", "kind", "source_system", "record_id"),
+)
+
+document_versions = Table(
+    "document_versions",
+    metadata,
+    Column("document_id", sa.BigInteger, ForeignKey("documents.id"), primary_key=True),
+    Column("version", sa.Integer, primary_key=True),
+    _custodian(),
+    Column("content", sa.LargeBinary, nullable=False),  # as it came in
+    Column("content_hash", sa.LargeBinary, nullable=False),  # of the canonical bytes
+    Column("conversion", sa.JSON, nullable=False),  # pack name, version, hash; code table editions
+    Column("received_at", Instant, nullable=False),
+    *_scope(),
+)
+
+# Which resources a document made: for updates, withdrawn items, and the way back.
+document_resources = Table(
+    "document_resources",
+    metadata,
+    Column("document_id", sa.BigInteger, ForeignKey("documents.id"), primary_key=True),
+    Column("resource_type", Text, primary_key=True),
+    Column("resource_id", Text, primary_key=True),
+    _custodian(),
+    Column("withdrawn", sa.Boolean, nullable=False, server_default=sa.false()),
+    Index("ix_document_resources", "custodian_id", "resource_type", "resource_id"),
+)
+
+partners = Table(
+    "partners",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _custodian(),
+    Column("name", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("settings", sa.JSON, nullable=False),
+    Column("capability", sa.JSON),  # CapabilityStatement as last fetched
+    Column("capability_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("custodian_id", "name"),
+)
+
+handoffs = Table(
+    "handoffs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _custodian(),
+    Column("kind", Text, nullable=False),
+    Column("source_system", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("document_version", sa.Integer, nullable=False),
+    Column("partner", Text, nullable=False),
+    *_scope(),
+    Column("status", Text, nullable=False),  # a word of workflow.words
+    Column("task_reference", Text),  # the partner's Task
+    Column("task_version", Text),
+    Column("order_reference", Text),  # the partner's ServiceRequest
+    Column("details", sa.JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index("ix_handoffs_record", "custodian_id", "kind", "source_system", "record_id", "partner"),
+    Index("ix_handoffs_status", "custodian_id", "status", "updated_at"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _custodian(),
+    Column("handoff_id", Text, ForeignKey("handoffs.id"), nullable=False),
+    Column("partner", Text, nullable=False),
+    *_scope(),
+    Column("sequence", sa.BigInteger, nullable=False),  # order per patient and partner
+    # queued, leased, delivered, refused, dead, needs-person or replaced
+    Column("state", Text, nullable=False),
+    Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", Instant, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_expires_at", Instant),
+    Column("policy", sa.JSON, nullable=False),  # retry and disclosure policy, as of enqueueing
+    Column("body", sa.LargeBinary, nullable=False),  # the Bundle
+    Column("body_hash", sa.LargeBinary, nullable=False),
+    Column("last_verdict", Text),
+    Column("last_error_class", Text),
+    Column("last_status", sa.Integer),
+    Column("result", sa.JSON),  # locations by fullUrl
+    Column("enqueued_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Index("ix_outbox_due", "state", "next_attempt_at"),
+    Index("ix_outbox_order", "custodian_id", "partner", "patient_key", "sequence"),
+    Index("ix_outbox_handoff", "handoff_id"),
+)
+
+outbox_attempts = Table(
+    "outbox_attempts",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _custodian(),
+    Column("outbox_id", sa.BigInteger, ForeignKey("outbox.id"), nullable=False),
+    Column("number", sa.Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("verdict", Text),
+    Column("error_class", Text),
+    Column("status", sa.Integer),
+    Column("details", sa.JSON),
+    UniqueConstraint("outbox_id", "number"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _custodian(),
+    Column("recorded_at", Instant, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("interaction", Text, nullable=False),
+    Column("patients", sa.JSON, nullable=False),
+    Column("resources", sa.JSON, nullable=False),
+    Column("decision", sa.JSON, nullable=False),
+    Column("previous_hash", sa.LargeBinary, nullable=False),
+    Column("hash", sa.LargeBinary, nullable=False),
+    Index("ix_audit_time", "custodian_id", "recorded_at"),
+)
