@@ -1,0 +1,270 @@
+"""Addresses elements: the FHIRPath subset of `expressions`, compiled once to closures.
+
+Choice types are expanded from the definitions at compile time, so that every branch of an
+expression has one static type and reading a resource is dictionary look-ups only.
+Source: R4 searchparameter.html#expression, formats.html#choice
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeAlias
+
+from fhirbridge.fhir.definitions import ElementInfo, definitions
+from fhirbridge.fhir.expressions import (
+    And,
+    Compare,
+    Exists,
+    Extension,
+    HasExtension,
+    Index,
+    Is,
+    Literal,
+    Name,
+    Node,
+    OfType,
+    Path,
+    Resolve,
+    ResourceRoot,
+    Step,
+    Union,
+    UnknownExpression,
+    Where,
+    parse,
+)
+from fhirbridge.jsontypes import Json, JsonObject, Resource
+
+Nodes: TypeAlias = list[Json]
+# (items in focus, the whole resource) -> items
+Walk: TypeAlias = Callable[[Nodes, Resource], Nodes]
+
+_REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[^/]+)?$")
+_BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One way through an expression. `evaluate` reads values of `type` from a resource.
+
+    `first` is the JSON name of the top-level element that must be there for any value to be
+    found, "" if none must. `system` is the code system implied by a required binding of a code.
+    `evaluate` takes the focus (the resource itself, or the base element of a composite) and the
+    resource.
+    """
+
+    type: str
+    first: str
+    system: str
+    evaluate: Callable[[Json, Resource], Nodes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Partial:
+    type: str
+    children: str
+    walks: tuple[Walk, ...] = ()
+    first: str = ""
+    system: str = ""
+
+
+@cache
+def compile_expression(expression: str, focus: str) -> tuple[Branch, ...]:
+    """Compile an expression for a focus type; branches of other resource types are left out.
+
+    `focus` is a resource type, a data type or a backbone path (`Observation.component`).
+    Raises UnknownExpression for FHIRPath outside the subset.
+    """
+    return tuple(_branches(parse(expression), focus))
+
+
+def reference_type(reference: Json, resource: Resource) -> str:
+    """The resource type that a Reference points to as far as it can be seen; "" otherwise."""
+    if isinstance(reference, str):
+        text: Json = reference
+    elif isinstance(reference, dict):
+        text = reference.get("reference")
+    else:
+        return ""
+    if isinstance(text, str):
+        if text.startswith("#"):
+            return _contained_type(text[1:], resource)
+        match = _REFERENCE.search(text)
+        if match:
+            return match[1]
+    found = reference.get("type") if isinstance(reference, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _contained_type(resource_id: str, resource: Resource) -> str:
+    for contained in resource.get("contained", ()):
+        if isinstance(contained, dict) and contained.get("id") == resource_id:
+            return str(contained.get("resourceType", ""))
+    return ""
+
+
+def _branches(node: Node, focus: str) -> Iterable[Branch]:
+    if isinstance(node, Union):
+        for operand in node.operands:
+            yield from _branches(operand, focus)
+    elif isinstance(node, Path):
+        for partial in _follow(node.steps, focus):
+            evaluate = _sequence(partial.walks)
+            yield Branch(partial.type, partial.first, partial.system, evaluate)
+    else:
+        condition = _condition(node, focus)
+        yield Branch(_BOOLEAN, "", "", lambda value, resource: [condition(value, resource)])
+
+
+def _sequence(walks: tuple[Walk, ...]) -> Callable[[Json, Resource], Nodes]:
+    if not walks:
+        return lambda value, resource: [value]
+    if len(walks) == 1:
+        only = walks[0]
+        return lambda value, resource: only([value], resource)
+
+    def evaluate(value: Json, resource: Resource) -> Nodes:
+        nodes: Nodes = [value]
+        for walk in walks:
+            nodes = walk(nodes, resource)
+            if not nodes:
+                break
+        return nodes
+
+    return evaluate
+
+
+def _follow(steps: tuple[Step, ...], focus: str) -> list[_Partial]:
+    partials = [_Partial(focus, focus)]
+    if steps and isinstance(steps[0], Name) and _is_type_name(steps[0].name):
+        name = steps[0].name
+        if name != focus and name not in ("Resource", "DomainResource"):
+            return []
+        steps = steps[1:]
+    for step in steps:
+        partials = [found for partial in partials for found in _advance(partial, step, focus)]
+    # An extension is read through its value.
+    return [
+        found
+        for partial in partials
+        for found in (
+            _children(partial, "value") if partial.type == "Extension" else [partial]
+        )
+    ]
+
+
+def _is_type_name(name: str) -> bool:
+    return name[0].isupper()
+
+
+def _advance(partial: _Partial, step: Step, focus: str) -> list[_Partial]:
+    match step:
+        case Name(name=name):
+            return _children(partial, name)
+        case ResourceRoot():
+            root = focus.partition(".")[0]
+            return [_Partial(root, root, (lambda nodes, resource: [resource],))]
+        case OfType(type=type_name):
+            return [partial] if partial.type.lower() == type_name.lower() else []
+        case Index(position=position):
+            return [_with(partial, _item(position))]
+        case Where(condition=condition):
+            return [_with(partial, _filter(_condition(condition, partial.children)))]
+        case Extension(url=url):
+            found = _children(partial, "extension")
+            return [_with(each, _filter(_has_url(url))) for each in found]
+        case _:
+            raise UnknownExpression(f"This step is not covered: {step}")
+
+
+def _with(partial: _Partial, walk: Walk) -> _Partial:
+    return _Partial(
+        partial.type, partial.children, (*partial.walks, walk), partial.first, partial.system
+    )
+
+
+def _children(partial: _Partial, name: str) -> list[_Partial]:
+    try:
+        elements = definitions().elements(partial.children)
+    except KeyError:
+        return []
+    named = [e for e in elements.values() if (e.choice or e.name) == name]
+    return [
+        _Partial(
+            type=element.type,
+            children=element.children,
+            walks=(*partial.walks, _get(element)),
+            first=partial.first if partial.walks else element.name,
+            system=_implied_system(element),
+        )
+        for element in named
+    ]
+
+
+def _implied_system(element: ElementInfo) -> str:
+    systems = definitions().value_set(element.value_set) if element.type == "code" else None
+    return next(iter(systems)) if systems and len(systems) == 1 else ""
+
+
+def _get(element: ElementInfo) -> Walk:
+    name = element.name
+
+    def get_list(nodes: Nodes, resource: Resource) -> Nodes:
+        found: Nodes = []
+        for node in nodes:
+            values = node.get(name)
+            if values:
+                found += [value for value in values if value is not None]
+        return found
+
+    def get_value(nodes: Nodes, resource: Resource) -> Nodes:
+        return [node[name] for node in nodes if name in node]
+
+    return get_list if element.is_list else get_value
+
+
+def _item(position: int) -> Walk:
+    return lambda nodes, resource: nodes[position : position + 1]
+
+
+def _filter(condition: Callable[[Json, Resource], bool]) -> Walk:
+    return lambda nodes, resource: [node for node in nodes if condition(node, resource)]
+
+
+def _has_url(url: str) -> Callable[[Json, Resource], bool]:
+    return lambda node, resource: bool(node.get("url") == url)
+
+
+def _condition(node: Node, focus: str) -> Callable[[Json, Resource], bool]:
+    match node:
+        case And(operands=operands):
+            conditions = [_condition(operand, focus) for operand in operands]
+            return lambda value, resource: all(each(value, resource) for each in conditions)
+        case Is(operand=Path(steps=(Resolve(),)), type=type_name):
+            return lambda value, resource: reference_type(value, resource) == type_name
+        case Path(steps=(HasExtension(url=url),)):
+            return lambda value, resource: _carries(value, url)
+        case Path(steps=(*steps, Exists())):
+            find = _finder(Path(tuple(steps)), focus)
+            return lambda value, resource: bool(find(value, resource))
+        case Compare(left=Path() as path, right=Literal(value=literal), negated=negated):
+            find = _finder(path, focus)
+            return lambda value, resource: any(
+                (found == literal) is not negated for found in find(value, resource)
+            )
+        case _:
+            raise UnknownExpression(f"This condition is not covered: {node}")
+
+
+def _finder(path: Path, focus: str) -> Callable[[Json, Resource], Nodes]:
+    branches = tuple(_branches(path, focus))
+
+    def find(value: Json, resource: Resource) -> Nodes:
+        return [node for branch in branches for node in branch.evaluate(value, resource)]
+
+    return find
+
+
+def _carries(value: Json, url: str) -> bool:
+    extensions: list[JsonObject] = value.get("extension", [])
+    return any(extension.get("url") == url for extension in extensions)
