@@ -147,9 +147,7 @@ def _follow(steps: tuple[Step, ...], focus: str) -> list[_Partial]:
     return [
         found
         for partial in partials
-        for found in (
-            _children(partial, "value") if partial.type == "Extension" else [partial]
-        )
+        for found in (_children(partial, "value") if partial.type == "Extension" else [partial])
     ]
 
 
