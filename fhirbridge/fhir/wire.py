@@ -97,6 +97,11 @@ def canonical(value: Json) -> bytes:
     return orjson.dumps(value, default=_write_decimal, option=orjson.OPT_SORT_KEYS)
 
 
+def embed(content: bytes) -> Json:
+    """Stored JSON text as a value that `dump` writes as it is, without parsing it again."""
+    return orjson.Fragment(content)
+
+
 def number(text: str) -> decimal.Decimal:
     """The number that a JSON text writes; keeps the text where Python writes another one."""
     if len(text) > _MAX_NUMBER_LENGTH:

@@ -92,6 +92,10 @@ class Definitions:
             self._elements[type_name] = known
         return known
 
+    def __contains__(self, type_name: str) -> bool:
+        """True for the name of any type, and for the path of a backbone element."""
+        return type_name in self._structures
+
     def value_set(self, url: str) -> Mapping[str, frozenset[str]] | None:
         """Code system -> codes of a required value set; None if it cannot be listed."""
         if url not in self._value_sets:
