@@ -8,6 +8,7 @@
 - Index rows exist for current versions only. Their keys are integers from `storage.keys`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,12 +55,14 @@ resources = Table(
     _custodian(),
     Column("resource_type", Text, nullable=False),
     Column("resource_id", Text, nullable=False),
+    Column("reference_key", sa.BigInteger, nullable=False),  # key_of("Type/id"), for chains
     Column("seq", sa.BigInteger, nullable=False),  # current row of resource_versions
     Column("version_id", sa.Integer, nullable=False),
     Column("last_updated", Instant, nullable=False),
     Column("deleted", sa.Boolean, nullable=False),
     *_scope(),
     UniqueConstraint("custodian_id", "resource_type", "resource_id"),
+    Index("ix_resources_reference", "custodian_id", "reference_key"),
     Index("ix_resources_updated", "custodian_id", "resource_type", "last_updated", "key"),
     Index("ix_resources_patient", "custodian_id", "patient_key", "resource_type"),
 )
@@ -103,55 +106,90 @@ local_references = Table(
 )
 
 
-def _index_table(name: str, *values: Column[Any]) -> Table:
-    """An index table whose primary key starts with custodian, parameter and the value."""
+def _index_table(name: str, key: Sequence[Column[Any]], *payload: Column[Any]) -> Table:
+    """An index table. Its primary key starts with custodian, parameter and the value.
+
+    `resource_key` stands as early in it as a search allows, so that hits come in page order.
+    `ordinal` is the position of the repeated element a composite parameter speaks about, else 0.
+    """
     return Table(
         name,
         metadata,
-        Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
+        Column("custodian_id", sa.Integer, primary_key=True),
         Column("parameter", sa.BigInteger, primary_key=True),  # key_of("CarePlan.category")
-        *values,
-        Column("resource_key", sa.BigInteger, ForeignKey("resources.key"), primary_key=True),
+        *key,
+        Column("ordinal", sa.Integer, primary_key=True),
+        *payload,
         *_scope(),
         Index(f"ix_{name}_resource", "resource_key", "parameter"),
         sqlite_with_rowid=False,
     )
 
 
+def _resource_key() -> Column[int]:
+    return Column("resource_key", sa.BigInteger, primary_key=True)
+
+
 index_tokens = _index_table(
     "index_tokens",
-    Column("code", Text, primary_key=True),
-    Column("system", sa.BigInteger, primary_key=True),  # key_of(system), 0 without one
+    [
+        Column("code_key", sa.BigInteger, primary_key=True),  # key_of(code)
+        _resource_key(),
+        Column("system", sa.BigInteger, primary_key=True),  # key_of(system), 0 without one
+    ],
+    Column("code", Text, nullable=False),  # its first characters, to sort by
 )
 index_strings = _index_table(
     "index_strings",
-    Column("normalized", Text, primary_key=True),  # case and accents folded
-    Column("exact", Text, primary_key=True),
+    [
+        Column("prefix", Text, primary_key=True),  # first characters of `normalized`
+        _resource_key(),
+        Column("exact_key", sa.BigInteger, primary_key=True),  # key_of(text as written)
+    ],
+    Column("normalized", Text, nullable=False),  # case and accents folded
 )
 index_dates = _index_table(
     "index_dates",
-    Column("low", sa.BigInteger, primary_key=True),  # milliseconds, inclusive
-    Column("high", sa.BigInteger, primary_key=True),  # milliseconds, inclusive
+    [
+        Column("low", sa.BigInteger, primary_key=True),  # milliseconds, inclusive
+        Column("high", sa.BigInteger, primary_key=True),  # milliseconds, inclusive
+        _resource_key(),
+    ],
 )
+Index("ix_index_dates_high", *(index_dates.c[n] for n in ("custodian_id", "parameter", "high")))
 index_references = _index_table(
     "index_references",
-    Column("target_key", sa.BigInteger, primary_key=True),  # key_of("Type/id" or absolute URL)
-    Column("target_type", Text, primary_key=True),  # "" when unknown
-    Column("target_id", Text, primary_key=True),  # "" for absolute URLs
+    [
+        Column("target_key", sa.BigInteger, primary_key=True),  # key_of("Type/id" or URL)
+        _resource_key(),
+    ],
+    Column("target_type", Text, nullable=False),  # "" when unknown
 )
 index_numbers = _index_table(
     "index_numbers",
-    Column("low", sa.Double, primary_key=True),
-    Column("high", sa.Double, primary_key=True),
+    [
+        Column("low", sa.Double, primary_key=True),
+        Column("high", sa.Double, primary_key=True),
+        _resource_key(),
+    ],
 )
 index_quantities = _index_table(
     "index_quantities",
-    Column("code", Text, primary_key=True),  # code, or unit when there is no code
-    Column("system", sa.BigInteger, primary_key=True),
-    Column("low", sa.Double, primary_key=True),
-    Column("high", sa.Double, primary_key=True),
+    [
+        Column("low", sa.Double, primary_key=True),
+        Column("high", sa.Double, primary_key=True),
+        _resource_key(),
+        Column("code_key", sa.BigInteger, primary_key=True),  # of the code, else of the unit
+        Column("system", sa.BigInteger, primary_key=True),
+    ],
 )
-index_uris = _index_table("index_uris", Column("uri", Text, primary_key=True))
+index_uris = _index_table(
+    "index_uris",
+    [
+        Column("uri", Text, primary_key=True),
+        _resource_key(),
+    ],
+)
 
 documents = Table(
     "documents",
