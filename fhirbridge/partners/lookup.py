@@ -1,0 +1,120 @@
+"""Asking a partner what it has, by business identifier: before a send, and after a lost answer."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from fhirbridge.partners.attempt import Attempt, Stop
+from fhirbridge.partners.http import Exchange
+from fhirbridge.partners.plan import PlannedEntry, Rung
+from fhirbridge.partners.verdict import Refused, Retry, Unknown, judge_create
+
+
+def place_known(attempt: Attempt) -> None:
+    """Take the places of what the partner has, and turn links to what it cannot hold."""
+    plan = attempt.plan
+    for entry in (*plan.kept, *(one for one in plan.entries if one.action == "update")):
+        attempt.locations[entry.full_url] = entry.location
+    if plan.matches:
+        find(attempt, plan.matches, reading=True)
+    for entry in (*plan.matches, *plan.dropped):
+        if entry.full_url in attempt.locations:
+            continue
+        if entry.resource_type == "Patient":
+            hint = "The partner does not know this patient and does not let us add one."
+            raise Stop(Refused("patient-not-known", 404, hint))
+        attempt.logical[entry.full_url] = entry.identifier
+
+
+def look(attempt: Attempt, anchor: str) -> bool:
+    """Ask the partner what arrived. True if the whole of a transaction is there.
+
+    `anchor` is the fullUrl whose presence proves it. Raises Stop when the partner cannot tell,
+    now or ever.
+    """
+    try:
+        if attempt.plan.rung is Rung.TRANSACTION:
+            whole = _look_for_transaction(attempt, anchor)
+            attempt.looked = "found" if whole else "not-found"
+            return whole
+        attempt.looked = "found" if _look_for_waves(attempt) else "not-found"
+    except Stop:
+        attempt.looked = "failed"
+        raise
+    return False
+
+
+def _look_for_transaction(attempt: Attempt, anchor: str) -> bool:
+    """A transaction is there as a whole or not at all, so that its Task tells.
+
+    Updates prove nothing, and repeating them is harmless: then it is sent again. Without a Task
+    only the presence of all that can be looked up counts, because some of it may be older.
+    """
+    creates = [entry for entry in attempt.plan.entries if entry.action == "create"]
+    if len(creates) < len(attempt.plan.entries):
+        return False
+    known = [entry for entry in creates if entry.token]
+    proof = [entry for entry in known if entry.full_url == anchor] or known
+    if not proof:
+        raise Stop(Unknown("cannot-look-up"), needs_person=True)
+    before = dict(attempt.locations)
+    find(attempt, proof, reading=False)
+    if not all(entry.full_url in attempt.locations for entry in proof):
+        attempt.locations = before
+        return False
+    with suppress(Stop):  # the places of the rest are good to know, not needed
+        find(attempt, [entry for entry in known if entry not in proof], reading=False)
+    attempt.matched += len(creates)
+    return True
+
+
+def _look_for_waves(attempt: Attempt) -> int:
+    """Find what the interrupted wave placed; later waves were not sent. Returns how many."""
+    for wave in attempt.plan.waves:
+        missing = [
+            entry
+            for entry in wave
+            if entry.action == "create" and entry.full_url not in attempt.locations
+        ]
+        if not missing:
+            continue
+        if any(not entry.token for entry in missing):
+            raise Stop(Unknown("cannot-look-up"), needs_person=True)
+        find(attempt, missing, reading=False)
+        there = [entry for entry in missing if entry.full_url in attempt.locations]
+        attempt.matched += len(there)
+        attempt.progress(attempt.locations)
+        return len(there)
+    return 0
+
+
+def find(attempt: Attempt, entries: Sequence[PlannedEntry], *, reading: bool) -> None:
+    """Look entries up by identifier and note their places."""
+    by_type: dict[str, list[PlannedEntry]] = {}
+    for entry in entries:
+        by_type.setdefault(entry.resource_type, []).append(entry)
+    for resource_type, group in by_type.items():
+        found = attempt.client.find(resource_type, [entry.token for entry in group])
+        if found.failed is not None:
+            raise _lookup_failed(attempt, found.failed, group, reading=reading)
+        for entry in group:
+            references = found.references.get(entry.token, ())
+            if len(references) > 1:
+                hint = "The partner holds several resources with one identifier."
+                raise Stop(Refused("several-matches", 412, hint))
+            if references:
+                attempt.locations[entry.full_url] = references[0]
+
+
+def _lookup_failed(
+    attempt: Attempt, exchange: Exchange, group: Sequence[PlannedEntry], *, reading: bool
+) -> Stop:
+    """A look-up that failed for now is repeated; one that never works needs another way."""
+    verdict = judge_create(exchange, now=attempt.now())
+    if isinstance(verdict, Retry | Unknown):
+        kind = Retry if reading else Unknown
+        return Stop(kind(verdict.error_class, verdict.status, verdict.retry_after_seconds))
+    if reading:
+        hint = "The partner cannot be searched by identifier; fetch its capabilities again."
+        status = verdict.status if isinstance(verdict, Refused) else 200
+        return Stop(Refused("cannot-look-up", status, hint))
+    return Stop(Unknown("cannot-look-up"), needs_person=True)
