@@ -48,12 +48,13 @@ class Branch:
     """One way through an expression. `evaluate` reads values of `type` from a resource.
 
     `first` is the JSON name of the top-level element that must be there for any value to be
-    found, "" if none must. `system` is the code system implied by a required binding of a code.
+    found, "" if none must. `children` is the type or path that holds the child elements, `system` the code system implied by a required binding of a code.
     `evaluate` takes the focus (the resource itself, or the base element of a composite) and the
     resource.
     """
 
     type: str
+    children: str
     first: str
     system: str
     evaluate: Callable[[Json, Resource], Nodes]
@@ -110,10 +111,12 @@ def _branches(node: Node, focus: str) -> Iterable[Branch]:
     elif isinstance(node, Path):
         for partial in _follow(node.steps, focus):
             evaluate = _sequence(partial.walks)
-            yield Branch(partial.type, partial.first, partial.system, evaluate)
+            yield Branch(partial.type, partial.children, partial.first, partial.system, evaluate)
     else:
         condition = _condition(node, focus)
-        yield Branch(_BOOLEAN, "", "", lambda value, resource: [condition(value, resource)])
+        yield Branch(
+            _BOOLEAN, _BOOLEAN, "", "", lambda value, resource: [condition(value, resource)]
+        )
 
 
 def _sequence(walks: tuple[Walk, ...]) -> Callable[[Json, Resource], Nodes]:

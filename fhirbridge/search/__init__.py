@@ -1,0 +1,1 @@
+"""Search as pure rules: URL parameters -> SearchQuery, resource -> index values."""

@@ -1,0 +1,24 @@
+"""What reading a value needs besides the value: the zone, our own base, and the present."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+
+from fhirbridge.errors import InvalidContent, Issue
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """Settings of index and query; both sides must use the same `zone` and `bases`.
+
+    `zone` is for dates without one, `bases` are the URLs of our own FHIR base: absolute
+    references below them are local. `now` matters for the prefix `ap` only.
+    """
+
+    zone: tzinfo = UTC
+    bases: tuple[str, ...] = ()
+    now: datetime = field(default=datetime(1970, 1, 1, tzinfo=UTC))
+
+
+def invalid_search(message: str, *, code: str = "invalid") -> InvalidContent:
+    """The error for a search that cannot be understood: HTTP 400."""
+    return InvalidContent(Issue(code, message))

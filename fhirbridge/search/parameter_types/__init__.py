@@ -1,0 +1,1 @@
+"""One module per type of search parameter: what is indexed, and how a value is read and matched."""

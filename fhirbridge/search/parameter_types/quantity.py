@@ -1,0 +1,87 @@
+"""Quantity parameters: a number with system and code, or with a unit.
+
+Source: R4 search.html#quantity
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from fhirbridge.jsontypes import Json
+from fhirbridge.search.context import SearchContext
+from fhirbridge.search.escapes import split, unescape
+from fhirbridge.search.parameter_types import number
+from fhirbridge.search.parameter_types.number import NumberCriterion, NumberValue
+
+_CURRENCIES = "urn:iso:std:iso:4217"
+_INFINITY = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityValue:
+    """A number or range in one unit. A unit without a code has no system."""
+
+    system: str
+    code: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityCriterion:
+    """Matches a number and a unit; None matches any system or unit."""
+
+    number: NumberCriterion
+    system: str | None
+    code: str | None
+
+
+Reader: TypeAlias = Callable[[Json, str, SearchContext], Iterator[QuantityValue]]
+
+
+def _in_units(unit: Json, value: NumberValue) -> Iterator[QuantityValue]:
+    code, text = unit.get("code", ""), unit.get("unit", "")
+    yield QuantityValue(unit.get("system", "") if code else "", code or text, value.low, value.high)
+    if code and text and text != code:
+        yield QuantityValue("", text, value.low, value.high)
+
+
+def _quantity(node: Json, system: str, context: SearchContext) -> Iterator[QuantityValue]:
+    value = node.get("value")
+    if value is None:
+        return
+    comparator = node.get("comparator", "")
+    low = -_INFINITY if comparator.startswith("<") else float(value)
+    high = _INFINITY if comparator.startswith(">") else float(value)
+    yield from _in_units(node, NumberValue(low, high))
+
+
+def _range(node: Json, system: str, context: SearchContext) -> Iterator[QuantityValue]:
+    value = number.range_of(node)
+    if value is not None:
+        yield from _in_units(node.get("low") or node.get("high"), value)
+
+
+def _money(node: Json, system: str, context: SearchContext) -> Iterator[QuantityValue]:
+    value = node.get("value")
+    if value is not None:
+        amount = float(value)
+        yield QuantityValue(_CURRENCIES, node.get("currency", ""), amount, amount)
+
+
+READERS: Mapping[str, Reader] = {
+    **dict.fromkeys(("Quantity", "Age", "Duration", "Count", "Distance"), _quantity),
+    "Range": _range,
+    "Money": _money,
+}
+
+
+def parse(text: str) -> QuantityCriterion:
+    """Read `[prefix]number`, `number|system|code` or `number||code`; raises ValueError."""
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) not in (1, 3):
+        raise ValueError("expected number, number|system|code or number||code")
+    value = number.parse(parts[0])
+    if len(parts) == 1:
+        return QuantityCriterion(value, None, None)
+    return QuantityCriterion(value, parts[1] or None, parts[2] or None)

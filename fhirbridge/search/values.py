@@ -1,0 +1,147 @@
+"""Resource -> index values, by readings that are compiled once for each resource type.
+
+Source: R4 search.html#2.1.1.4.3 and the tables of each parameter type there
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import cache
+from typing import Any, TypeAlias
+
+from fhirbridge.fhir.elements import Branch, compile_expression
+from fhirbridge.fhir.search_parameters import SearchParameter, search_parameters
+from fhirbridge.jsontypes import Json, Resource
+from fhirbridge.search.context import SearchContext
+from fhirbridge.search.parameter_types import date, number, quantity, reference, string, token, uri
+from fhirbridge.search.parameter_types.date import DateValue
+from fhirbridge.search.parameter_types.number import NumberValue
+from fhirbridge.search.parameter_types.quantity import QuantityValue
+from fhirbridge.search.parameter_types.reference import ReferenceValue
+from fhirbridge.search.parameter_types.string import StringValue
+from fhirbridge.search.parameter_types.token import TokenValue
+from fhirbridge.search.parameter_types.uri import UriValue
+
+Value: TypeAlias = (
+    TokenValue | StringValue | DateValue | ReferenceValue | NumberValue | QuantityValue | UriValue
+)
+Reader: TypeAlias = Callable[[Json, str, SearchContext], Iterable[Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexValue:
+    """One value under one parameter (`CarePlan.category`, or with a suffix, `….subject:identifier`).
+
+    `ordinal` tells the repetitions of the base element of a composite parameter apart; 0 else.
+    """
+
+    parameter: str
+    value: Value
+    ordinal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    parameter: str
+    branch: Branch
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class _Composite:
+    base: Branch
+    parts: tuple[_Reading, ...]
+
+
+# These are columns of the resource itself.
+UNINDEXED = frozenset({"Resource._id", "Resource._lastUpdated"})
+
+TEXT = ":text"
+OF_TYPE = ":of-type"
+IDENTIFIER = ":identifier"
+
+_READERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "token": {
+        "": token.READERS,
+        TEXT: token.TEXT_READERS,
+        OF_TYPE: {"Identifier": token.of_type_values},
+    },
+    "reference": {"": reference.READERS, IDENTIFIER: reference.IDENTIFIER_READERS},
+    "string": {"": string.READERS},
+    "date": {"": date.READERS},
+    "number": {"": number.READERS},
+    "quantity": {"": quantity.READERS},
+    "uri": {"": uri.READERS},
+}
+
+
+def extract(
+    resource: Resource, *, timezone: tzinfo, bases: tuple[str, ...] = ()
+) -> tuple[IndexValue, ...]:
+    """All index values of a resource, each once.
+
+    `timezone` is for dates without a zone; references below one of `bases` are local.
+    """
+    context = SearchContext(zone=timezone, bases=bases)
+    found: dict[IndexValue, None] = {}
+    readings = _readings(resource["resourceType"])
+    for first in ("", *resource):
+        for reading in readings.get(first, ()):
+            branch = reading.branch
+            for node in branch.evaluate(resource, resource):
+                for value in reading.reader(node, branch.system, context):
+                    found[IndexValue(reading.parameter, value)] = None
+    for composite in _composites(resource["resourceType"]):
+        if composite.base.first not in resource:
+            continue
+        nodes = composite.base.evaluate(resource, resource)
+        for ordinal, base in enumerate(nodes, start=1):
+            for part in composite.parts:
+                for node in part.branch.evaluate(base, resource):
+                    for value in part.reader(node, part.branch.system, context):
+                        found[IndexValue(part.parameter, value, ordinal)] = None
+    return tuple(found)
+
+
+@cache
+def _readings(resource_type: str) -> Mapping[str, tuple[_Reading, ...]]:
+    found: dict[str, list[_Reading]] = {}
+    for parameter in search_parameters(resource_type).values():
+        if parameter.name in UNINDEXED or parameter.type == "composite":
+            continue
+        for reading in _of(parameter, parameter.name, parameter.expression, resource_type):
+            found.setdefault(reading.branch.first, []).append(reading)
+    return {first: tuple(readings) for first, readings in found.items()}
+
+
+def _of(parameter: SearchParameter, name: str, expression: str, focus: str) -> Iterable[_Reading]:
+    for branch in compile_expression(expression, focus):
+        for suffix, readers in _READERS[parameter.type].items():
+            if branch.type in readers:
+                yield _Reading(name + suffix, branch, readers[branch.type])
+
+
+@cache
+def _composites(resource_type: str) -> tuple[_Composite, ...]:
+    found = []
+    for parameter in search_parameters(resource_type).values():
+        if parameter.type != "composite":
+            continue
+        for base in compile_expression(parameter.expression, resource_type):
+            # A composite of the whole resource is the conjunction of its parts.
+            if base.first:
+                found.append(_Composite(base, tuple(_parts(parameter, base.children))))
+    return tuple(found)
+
+
+def _parts(parameter: SearchParameter, focus: str) -> Iterable[_Reading]:
+    for number_, component in enumerate(parameter.components, start=1):
+        name = component_name(parameter, number_)
+        for reading in _of(component.parameter, name, component.expression, focus):
+            if reading.parameter == name:
+                yield reading
+
+
+def component_name(parameter: SearchParameter, position: int) -> str:
+    """The index name of the n-th part of a composite parameter, counted from 1."""
+    return f"{parameter.name}${position}"
