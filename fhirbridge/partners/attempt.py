@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fhirbridge.clock import Clock
+from fhirbridge.fhir.references import rewrite
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.client import PartnerClient
-from fhirbridge.partners.links import rewrite, unlink
+from fhirbridge.partners.links import unlink
 from fhirbridge.partners.plan import PlannedEntry, SendPlan
 from fhirbridge.partners.verdict import Placed, Verdict
 

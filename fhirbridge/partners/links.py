@@ -1,61 +1,39 @@
-"""Links between the entries of a Bundle: which fullUrls a resource refers to, and their rewriting.
+"""Links between the entries of a Bundle: what a resource refers to, and links that cannot be kept.
 
-Source: R4 bundle.html#references, http.html#trules.
+Source: R4 references.html#logical, bundle.html#references.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from copy import deepcopy
 
-from fhirbridge.jsontypes import Json, JsonObject, Resource
-
-
-def _references(value: Json) -> Iterator[JsonObject]:
-    if isinstance(value, dict):
-        if isinstance(value.get("reference"), str):
-            yield value
-        for child in value.values():
-            yield from _references(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _references(child)
+from fhirbridge.fhir import references
+from fhirbridge.jsontypes import JsonObject, Resource
 
 
 def links_of(resource: Resource) -> set[str]:
     """The texts of all Reference.reference in a resource, contained and extensions included."""
-    return {reference["reference"] for reference in _references(resource)}
-
-
-def copy_tree(value: Any) -> Any:
-    """A copy of JSON; leaves are shared, so that numbers keep their digits."""
-    if isinstance(value, dict):
-        return {name: copy_tree(child) for name, child in value.items()}
-    if isinstance(value, list):
-        return [copy_tree(child) for child in value]
-    return value
-
-
-def rewrite(resource: Resource, locations: Mapping[str, str]) -> Resource:
-    """A copy in which every link that has a location points there."""
-    copied: Resource = copy_tree(resource)
-    for reference in _references(copied):
-        reference["reference"] = locations.get(reference["reference"], reference["reference"])
-    return copied
+    return {
+        found.reference["reference"]
+        for found in references.walk(resource)
+        if isinstance(found.reference.get("reference"), str)
+    }
 
 
 def unlink(resource: Resource, logical: Mapping[str, JsonObject]) -> Resource:
     """A copy in which links to these fullUrls become logical references: identifier, no link.
 
     `logical` maps a fullUrl to the Identifier by which the target is known, or to {} when it has
-    none; then only a display remains. Source: R4 references.html#logical.
+    none; then only a display remains.
     """
-    copied: Resource = copy_tree(resource)
-    for reference in _references(copied):
-        identifier = logical.get(reference["reference"])
+    copied = deepcopy(resource)
+    for found in references.walk(copied):
+        reference = found.reference
+        identifier = logical.get(str(reference.get("reference")))
         if identifier is None:
             continue
         del reference["reference"]
         if identifier:
-            reference["identifier"] = copy_tree(identifier)
+            reference["identifier"] = dict(identifier)
         else:
             reference.setdefault("display", "not available here")
     return copied

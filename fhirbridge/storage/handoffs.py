@@ -1,0 +1,140 @@
+"""Rows of handoffs: one per document and partner, with what the partner's Task said last."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from fhirbridge.jsontypes import JsonObject
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.tables import handoffs
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffRow:
+    """A handoff as it is stored. `status` is a `workflow.words.ReferralState`."""
+
+    id: str
+    kind: str
+    source_system: str
+    record_id: str
+    document_version: int
+    partner: str
+    patient_key: int
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    task_reference: str | None = None
+    task_version: str | None = None
+    order_reference: str | None = None
+    details: JsonObject = field(default_factory=dict)
+
+
+def put(session: Session, custodian_id: int, row: HandoffRow) -> None:
+    """Add a handoff, or note a newer document version on the one that exists."""
+    mine = _mine(custodian_id, row.id)
+    values = {
+        "document_version": row.document_version,
+        "details": row.details,
+        "updated_at": row.updated_at,
+    }
+    if session.execute(sa.update(handoffs).where(mine).values(**values)).rowcount:
+        return
+    session.execute(
+        sa.insert(handoffs).values(
+            id=row.id,
+            custodian_id=custodian_id,
+            kind=row.kind,
+            source_system=row.source_system,
+            record_id=row.record_id,
+            partner=row.partner,
+            patient_key=row.patient_key,
+            status=row.status,
+            created_at=row.created_at,
+            **values,
+        )
+    )
+
+
+def get(session: Session, custodian_id: int, handoff_id: str) -> HandoffRow | None:
+    """The handoff with this id, or None."""
+    row = session.execute(sa.select(handoffs).where(_mine(custodian_id, handoff_id))).first()
+    return _row(row) if row else None
+
+
+def note_places(
+    session: Session,
+    custodian_id: int,
+    handoff_id: str,
+    *,
+    task_reference: str | None,
+    order_reference: str | None,
+    now: datetime,
+) -> None:
+    """Keep where the partner holds the Task and what it asks for."""
+    session.execute(
+        sa.update(handoffs)
+        .where(_mine(custodian_id, handoff_id))
+        .values(task_reference=task_reference, order_reference=order_reference, updated_at=now)
+    )
+
+
+def note_task(
+    session: Session,
+    custodian_id: int,
+    handoff_id: str,
+    *,
+    known_version: str | None,
+    status: str,
+    version: str,
+    details: JsonObject,
+    now: datetime,
+) -> bool:
+    """Keep what a partner's Task said. False if someone else noted another version meanwhile."""
+    known = (
+        handoffs.c.task_version.is_(None)
+        if known_version is None
+        else handoffs.c.task_version == known_version
+    )
+    changed = session.execute(
+        sa.update(handoffs)
+        .where(_mine(custodian_id, handoff_id) & known)
+        .values(status=status, task_version=version, details=details, updated_at=now)
+    )
+    return changed.rowcount == 1
+
+
+def to_follow(session: Session, custodian_id: int, closed: tuple[str, ...]) -> list[HandoffRow]:
+    """Handoffs whose Task is at the partner and not in one of these closed states."""
+    query = (
+        sa.select(handoffs)
+        .where(handoffs.c.custodian_id == custodian_id)
+        .where(handoffs.c.task_reference.is_not(None))
+        .where(handoffs.c.status.not_in(closed))
+        .order_by(handoffs.c.updated_at, handoffs.c.id)
+    )
+    return [_row(row) for row in session.execute(query)]
+
+
+def _mine(custodian_id: int, handoff_id: str) -> sa.ColumnElement[bool]:
+    return (handoffs.c.custodian_id == custodian_id) & (handoffs.c.id == handoff_id)
+
+
+def _row(row: sa.Row[Any]) -> HandoffRow:
+    return HandoffRow(
+        row.id,
+        row.kind,
+        row.source_system,
+        row.record_id,
+        row.document_version,
+        row.partner,
+        row.patient_key,
+        row.status,
+        row.created_at,
+        row.updated_at,
+        row.task_reference,
+        row.task_version,
+        row.order_reference,
+        row.details,
+    )

@@ -1,0 +1,72 @@
+"""Rows of registered partners."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.tables import partners
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerRow:
+    """A partner as it is stored."""
+
+    name: str
+    base_url: str
+    settings: JsonObject
+    capability: Resource | None
+    capability_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def put(session: Session, custodian_id: int, row: PartnerRow) -> bool:
+    """Add a partner, or replace the one of this name. True if it is new."""
+    values = {
+        "base_url": row.base_url,
+        "settings": row.settings,
+        "capability": row.capability,
+        "capability_at": row.capability_at,
+        "updated_at": row.updated_at,
+    }
+    mine = (partners.c.custodian_id == custodian_id) & (partners.c.name == row.name)
+    changed = session.execute(sa.update(partners).where(mine).values(**values))
+    if changed.rowcount:
+        return False
+    session.execute(
+        sa.insert(partners).values(
+            custodian_id=custodian_id, name=row.name, created_at=row.created_at, **values
+        )
+    )
+    return True
+
+
+def get(session: Session, custodian_id: int, name: str) -> PartnerRow | None:
+    """The partner of this name, or None."""
+    mine = (partners.c.custodian_id == custodian_id) & (partners.c.name == name)
+    row = session.execute(sa.select(partners).where(mine)).first()
+    return _row(row) if row else None
+
+
+def all_of(session: Session, custodian_id: int) -> list[PartnerRow]:
+    """All partners by name."""
+    query = (
+        sa.select(partners).where(partners.c.custodian_id == custodian_id).order_by(partners.c.name)
+    )
+    return [_row(row) for row in session.execute(query)]
+
+
+def _row(row: sa.Row[Any]) -> PartnerRow:
+    return PartnerRow(
+        row.name,
+        row.base_url,
+        row.settings,
+        row.capability,
+        row.capability_at,
+        row.created_at,
+        row.updated_at,
+    )
