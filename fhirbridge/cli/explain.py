@@ -1,0 +1,64 @@
+"""`fhirbridge explain FILE [FHIRPATH]`: why each FHIR element is there, and what was not mapped."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from fhirbridge import config
+from fhirbridge.cli import output
+from fhirbridge.conversion.identity import Identity
+from fhirbridge.conversion.mappings import load_mappings
+from fhirbridge.conversion.to_fhir import to_fhir
+from fhirbridge.mapping.check import excused
+from fhirbridge.mapping.lineage import Explanation
+from fhirbridge.native import documents
+
+
+@click.command("explain")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("fhirpath", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One object an element.")
+def command(file: Path, fhirpath: str | None, as_json: bool) -> int:
+    """Explain each FHIR element that FILE becomes: source field, mapping file and line, code row, codec.
+
+    FHIRPATH picks elements by the start of their path, such as CarePlan.status or Goal.target.
+    """
+    settings = config.load()
+    mappings = load_mappings(base=settings.base, site=settings.mappings)
+    data = output.read_json(file)
+    document = documents.load(documents.kind_of(data), data)
+    mapping = mappings[document.kind]
+    made = to_fhir(document, mapping, Identity(), explain=True)
+    chosen = [item for item in made.lineage if fhirpath is None or _below(item.path, fhirpath)]
+    unmapped = {
+        name: mapping.pack.excused[name] for name in document.data if excused(mapping.pack, name)
+    }
+    if as_json:
+        output.print_json({"elements": [asdict(item) for item in chosen], "unmapped": unmapped})
+    else:
+        output.table(
+            [_row(item) for item in chosen], ("element", "from", "rule", "codec", "code row")
+        )
+        for name, reason in unmapped.items():
+            click.echo(f"not mapped: $.{name} ({reason})", err=True)
+    if not chosen:
+        click.echo("No element of the result has this path.", err=True)
+        return 1
+    return 0
+
+
+def _below(path: str, start: str) -> bool:
+    plain = path.replace("[0]", "") if "[" not in start else path
+    return any(p == start or p.startswith((f"{start}.", f"{start}[")) for p in (path, plain))
+
+
+def _row(item: Explanation) -> tuple[str, ...]:
+    layer = "" if item.layer == "fhirbridge" else f" ({item.layer})"
+    return (
+        item.path,
+        item.native or "-",
+        f"{item.place} {item.rule}{layer}",
+        item.codec or "-",
+        item.code_row or "-",
+    )

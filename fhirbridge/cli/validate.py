@@ -1,0 +1,43 @@
+"""`fhirbridge validate FILE…`: check FHIR resources (and documents) and say everything found."""
+
+from pathlib import Path
+
+import click
+
+from fhirbridge.cli import output
+from fhirbridge.cli.convert import FILES
+from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.fhir import outcome
+from fhirbridge.fhir.validation import check
+from fhirbridge.native import documents
+
+
+@click.command("validate")
+@FILES
+@click.option("--json", "as_json", is_flag=True, help="An OperationOutcome a file.")
+def command(files: tuple[Path, ...], as_json: bool) -> int:
+    """Validate FHIR R4 resources against the official definitions, and documents against their schemas."""
+    worst = 0
+    outcomes = []
+    for file in files:
+        issues = _findings(file)
+        worst = max(worst, int(any(issue.is_error for issue in issues)))
+        if as_json:
+            outcomes.append(outcome.to_outcome(issues))
+            continue
+        output.print_issues(issues, stream=click.get_text_stream("stdout"))
+        errors = sum(issue.is_error for issue in issues)
+        click.echo(f"{file}: {errors} errors, {len(issues) - errors} other findings.", err=True)
+    if as_json:
+        output.print_json(outcomes[0] if len(outcomes) == 1 else outcomes)
+    return worst
+
+
+def _findings(file: Path) -> list[Issue]:
+    try:
+        data = output.read_json(file)
+        if "resourceType" not in data and "schema" in data:
+            return list(documents.load(documents.kind_of(data), data).issues)
+        return check(data)
+    except InvalidContent as error:
+        return list(error.issues)

@@ -1,0 +1,1 @@
+"""The heart: native document <-> FHIR Bundle, both ways, pure."""

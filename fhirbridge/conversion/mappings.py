@@ -1,0 +1,33 @@
+"""The mappings of all documents, compiled once: native shapes meet packs here."""
+
+from collections.abc import Mapping as MappingABC
+from pathlib import Path
+
+from fhirbridge.errors import Issue
+from fhirbridge.mapping.check import check
+from fhirbridge.mapping.compiler import Mapping, compile_pack
+from fhirbridge.mapping.loader import layers, read_pack
+from fhirbridge.mapping.model import MappingFault, Pack
+from fhirbridge.native.documents import KINDS, Kind, shape
+
+Mappings = MappingABC[Kind, Mapping]
+
+
+def read_packs(*, base: str, site: Path | None = None) -> dict[Kind, Pack]:
+    """Read the packs of all documents. Raises MappingFault for the first unreadable file."""
+    stack = layers(site)
+    return {kind: read_pack(kind, stack, base=base) for kind in KINDS}
+
+
+def faults(packs: MappingABC[Kind, Pack]) -> list[Issue]:
+    """All faults of all packs."""
+    return [issue for kind, pack in packs.items() for issue in check(pack, shape(kind))]
+
+
+def load_mappings(*, base: str, site: Path | None = None, checked: bool = True) -> Mappings:
+    """Read, check and compile all packs. Raises MappingFault with every fault."""
+    packs = read_packs(base=base, site=site)
+    found = faults(packs) if checked else []
+    if found:
+        raise MappingFault(*found)
+    return {kind: compile_pack(pack, shape(kind)) for kind, pack in packs.items()}

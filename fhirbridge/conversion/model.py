@@ -1,0 +1,36 @@
+"""What a conversion gives: the result, everything found on the way, and the explanations."""
+
+from dataclasses import dataclass
+
+from fhirbridge.errors import Issue
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.mapping.lineage import Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class PackStamp:
+    """Which mapping made it: recorded with each conversion."""
+
+    name: str
+    version: str
+    hash: str
+    code_editions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToFhir:
+    """A document as a transaction Bundle. `lineage` is empty unless it was asked for."""
+
+    bundle: Resource
+    issues: tuple[Issue, ...]
+    lineage: tuple[Explanation, ...]
+    stamp: PackStamp
+
+
+@dataclass(frozen=True, slots=True)
+class ToNative:
+    """Resources as a document, without its `schema` line, and what could not be carried over."""
+
+    document: JsonObject
+    issues: tuple[Issue, ...]
+    stamp: PackStamp

@@ -1,0 +1,63 @@
+"""Document -> FHIR: one transaction Bundle whose entries create each resource once.
+
+Every entry has the resource's deterministic id as `urn:uuid:` fullUrl and a conditional create on
+its business identifier, so that sending the Bundle again creates nothing (R4 http.html#ccreate).
+"""
+
+from urllib.parse import quote
+
+from fhirbridge.conversion.identity import Identity
+from fhirbridge.conversion.model import PackStamp, ToFhir
+from fhirbridge.jsontypes import Json, JsonObject, Resource
+from fhirbridge.mapping.compiler import EncodedResource, Mapping
+from fhirbridge.mapping.lineage import Explanation
+from fhirbridge.native.documents import Document
+
+
+def to_fhir(
+    document: Document, mapping: Mapping, identity: Identity, *, explain: bool = False
+) -> ToFhir:
+    """Convert a loaded document. Warnings of loading it are the caller's to add."""
+    encoded = mapping.encode(document.data, identity.namespace, trace=explain)
+    entries = [_entry(item, mapping) for item in encoded.resources]
+    bundle: Resource = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    lineage: list[Explanation] = [e for item in encoded.resources for e in item.explanations]
+    return ToFhir(bundle, encoded.issues, tuple(lineage), stamp(mapping))
+
+
+def stamp(mapping: Mapping) -> PackStamp:
+    """Which pack and code tables a mapping is made of."""
+    pack = mapping.pack
+    editions = sorted({f"{table.edition} {table.date}" for table in pack.tables.values()})
+    return PackStamp(pack.name, pack.version, pack.hash, tuple(editions))
+
+
+def _entry(item: EncodedResource, mapping: Mapping) -> JsonObject:
+    request: JsonObject = {"method": "POST", "url": item.instance.entry.type}
+    token = business_identifier(item, mapping)
+    if token:
+        request["ifNoneExist"] = f"identifier={token}"
+    return {
+        "fullUrl": item.instance.reference,
+        "resource": item.resource,
+        "request": request,
+    }
+
+
+def business_identifier(item: EncodedResource, mapping: Mapping) -> str:
+    """`system|value` of the identifier that carries the key, percent-escaped for a URL."""
+    template = mapping.compiled[item.instance.entry.name].template
+    if template.key_leaf is None:
+        return ""
+    system = template.key_system
+    for identifier in _identifiers(item.resource.get("identifier")):
+        if identifier.get("value") and (not system or identifier.get("system") == system):
+            space = quote(str(identifier.get("system", "")), safe=":/")
+            return f"{space}|{quote(str(identifier['value']), safe='/')}"
+    return ""
+
+
+def _identifiers(value: Json) -> list[JsonObject]:
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

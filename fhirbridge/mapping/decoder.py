@@ -1,0 +1,323 @@
+"""Walk a resource along its template: native values, what was seen, what is left over.
+
+Nothing is skipped: every element is either taken by a leaf of the template or listed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from fhirbridge.errors import Issue
+from fhirbridge.jsontypes import Json, JsonObject, Resource
+from fhirbridge.mapping import paths
+from fhirbridge.mapping.codecs import CodecError, DecodeContext
+from fhirbridge.mapping.model import PRESENT, Rule
+from fhirbridge.mapping.paths import Segment
+from fhirbridge.mapping.template import (
+    ArrayNode,
+    Child,
+    Constraint,
+    Leaf,
+    ObjectNode,
+    Slot,
+    Template,
+)
+
+# Written by servers and by the bridge itself, not by a document.
+_OWN = frozenset({"resourceType", "id"})
+_OWN_META = frozenset({"versionId", "lastUpdated"})
+
+Step = Callable[[DecodeContext], None]
+Points = Callable[[str, str], bool]  # (reference, entry name) -> does it point there
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One primitive that a leaf took."""
+
+    leaf: Leaf
+    path: str
+    value: Json
+
+
+@dataclass(slots=True)
+class Sink:
+    """A native object (or plain value, under the name `.`) being filled."""
+
+    values: JsonObject = field(default_factory=dict)
+
+    def set(self, path: str, value: Json) -> None:
+        """Write a native path; `.` is the value itself."""
+        if path == ".":
+            self.values["."] = value
+        else:
+            paths.write(self.values, path, value)
+
+    def plain(self) -> Json:
+        """The value itself for lists of plain values, else the object."""
+        return self.values["."] if "." in self.values else self.values
+
+
+@dataclass(slots=True)
+class Walked:
+    """What one resource gave."""
+
+    template: Template
+    resource: Resource
+    sink: Sink = field(default_factory=Sink)
+    seen: list[Seen] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    # Three steps that follow in this order, over all resources of the bundle.
+    codecs: list[Step] = field(default_factory=list)
+    references: list[Step] = field(default_factory=list)
+    collectors: list[Step] = field(default_factory=list)
+
+
+def values_at(value: Json, segments: Sequence[Segment]) -> Iterator[Json]:
+    """All values at a FHIR path; `[k=v]` filters, other brackets take every item."""
+    if not segments:
+        yield value
+        return
+    if not isinstance(value, dict):
+        return
+    head, rest = segments[0], segments[1:]
+    found = value.get(head.name)
+    for item in found if isinstance(found, list) else (found,):
+        if item is None:
+            continue
+        selector = head.selector
+        if selector and not (isinstance(item, dict) and item.get(selector[0]) == selector[1]):
+            continue
+        yield from values_at(item, rest)
+
+
+def satisfies(item: Json, constraint: Constraint, points: Points) -> bool:
+    """Whether a list item has what a slot asks for."""
+    values = values_at(item, constraint.path)
+    if constraint.link:
+        return any(isinstance(value, str) and points(value, constraint.link) for value in values)
+    if constraint.value == PRESENT:
+        return next(values, None) is not None
+    return any(value == constraint.value for value in values)
+
+
+class Decoder:
+    """Walks resources of one template. `points` tells which entry a reference points to."""
+
+    def __init__(self, template: Template, points: Points) -> None:
+        self._template = template
+        self._points = points
+
+    def walk(self, resource: Resource) -> Walked:
+        """Take a resource apart. Never raises for content; what does not fit becomes issues."""
+        walked = Walked(self._template, resource)
+        content = {name: value for name, value in resource.items() if name not in _OWN}
+        if isinstance(content.get("meta"), dict):
+            meta = {k: v for k, v in content["meta"].items() if k not in _OWN_META}
+            content["meta"] = meta
+            if not meta:
+                del content["meta"]
+        carried: dict[tuple[int, str], _Coded] = {}
+        path = str(resource.get("resourceType"))
+        self._object(self._template.root, content, path, walked.sink, walked, carried)
+        for coded in carried.values():
+            self._settle(coded, walked)
+        return walked
+
+    def _object(
+        self,
+        node: ObjectNode,
+        value: JsonObject,
+        path: str,
+        sink: Sink,
+        walked: Walked,
+        carried: "dict[tuple[int, str], _Coded]",
+    ) -> None:
+        for name, item in value.items():
+            child = node.children.get(name)
+            if child is None:
+                self._leave(f"{path}.{name}", item, walked)
+            else:
+                self._child(child, item, f"{path}.{name}", sink, walked, carried)
+
+    def _child(
+        self,
+        child: Child,
+        value: Json,
+        path: str,
+        sink: Sink,
+        walked: Walked,
+        carried: "dict[tuple[int, str], _Coded]",
+    ) -> None:
+        if isinstance(child, ArrayNode):
+            if isinstance(value, list):
+                self._array(child, value, path, sink, walked, carried)
+            else:
+                self._leave(path, value, walked)
+        elif isinstance(child, ObjectNode):
+            if isinstance(value, dict):
+                self._object(child, value, path, sink, walked, carried)
+            else:
+                self._leave(path, value, walked)
+        else:
+            self._leaf(child, value, path, sink, walked, carried)
+
+    def _array(
+        self,
+        node: ArrayNode,
+        values: list[Json],
+        path: str,
+        sink: Sink,
+        walked: Walked,
+        carried: "dict[tuple[int, str], _Coded]",
+    ) -> None:
+        taken: set[int] = set()
+        items: dict[int, list[Sink]] = {}
+        ordered = sorted(enumerate(node.slots), key=lambda pair: -len(pair[1].constraints))
+        for index, item in enumerate(values):
+            where = f"{path}[{index}]"
+            slot_number = self._claim(ordered, item, taken)
+            if slot_number is None:
+                self._leave(where, item, walked)
+                continue
+            slot = node.slots[slot_number]
+            if slot.kind == "each":
+                inner = Sink()
+                items.setdefault(slot_number, []).append(inner)
+                self._child(slot.item, item, where, inner, walked, carried)
+            else:
+                if slot.kind != "links":
+                    taken.add(slot_number)
+                self._child(slot.item, item, where, sink, walked, carried)
+        for slot_number, sinks in items.items():
+            walked.collectors.append(_collector(sink, node.slots[slot_number].native, sinks))
+
+    def _claim(self, slots: list[tuple[int, Slot]], item: Json, taken: set[int]) -> int | None:
+        for number, slot in slots:
+            if number in taken:
+                continue
+            if all(satisfies(item, constraint, self._points) for constraint in slot.constraints):
+                if slot.kind == "links" and not self._linked(slot, item):
+                    continue
+                return number
+        return None
+
+    def _linked(self, slot: Slot, item: Json) -> bool:
+        child: Child = slot.item
+        value = item
+        while isinstance(child, ObjectNode):
+            ((name, child),) = child.children.items()
+            if not isinstance(value, dict) or name not in value:
+                return False
+            value = value[name]
+        assert isinstance(child, Leaf)  # noqa: S101
+        return isinstance(value, str) and any(self._points(value, t) for t in child.targets)
+
+    def _leaf(
+        self,
+        leaf: Leaf,
+        value: Json,
+        path: str,
+        sink: Sink,
+        walked: Walked,
+        carried: "dict[tuple[int, str], _Coded]",
+    ) -> None:
+        many = leaf.codec is not None and leaf.codec.many
+        if isinstance(value, dict) or (isinstance(value, list) and not many) or value is None:
+            self._leave(path, value, walked)
+            return
+        walked.seen.append(Seen(leaf, path, value))
+        rule = leaf.rule
+        if leaf.kind == "link":
+            if not any(self._points(value, target) for target in leaf.targets):
+                entry = " or ".join(leaf.targets)
+                self._say(
+                    path, rule, f"The reference does not lead to {entry} in this bundle.", walked
+                )
+        elif leaf.kind == "carry":
+            _coded(carried, sink, rule, path).carried = value
+        elif leaf.kind == "native" and rule.direction != "encode":
+            self._native(leaf, value, path, sink, walked, carried)
+
+    def _native(
+        self,
+        leaf: Leaf,
+        value: Json,
+        path: str,
+        sink: Sink,
+        walked: Walked,
+        carried: "dict[tuple[int, str], _Coded]",
+    ) -> None:
+        rule, codec = leaf.rule, leaf.codec
+        if rule.copy and (codec is not None or rule.native == "." or rule.native.startswith("/")):
+            return  # verified against what encode writes
+        if rule.copy:
+            # A copied key lets a carrier's item find the item that it belongs to.
+            sink.values.setdefault("\0key", {})[rule.native] = value
+            return
+        if rule.carry or rule.absent:
+            _coded(carried, sink, rule, path).code = value
+            _coded(carried, sink, rule, path).leaf = leaf
+            return
+        if codec is None:
+            sink.set(rule.native, value)
+            return
+        decode = codec.decode
+        assert decode is not None  # noqa: S101  the template refuses a reading rule without one
+
+        def settle(context: DecodeContext) -> None:
+            try:
+                sink.set(rule.native, decode(value, context))
+            except CodecError as error:
+                self._say(path, rule, f"The value cannot be represented: {error}.", walked)
+
+        steps = walked.references if codec.targets else walked.codecs
+        steps.append(settle)
+
+    def _settle(self, coded: "_Coded", walked: Walked) -> None:
+        """Choose between a carried native code and the table's reverse."""
+        rule, leaf = coded.rule, coded.leaf
+        if leaf is None or leaf.codec is None or leaf.codec.table is None:
+            if leaf is None:
+                self._say(coded.path, rule, "The native code stands beside no FHIR code.", walked)
+            elif coded.code != rule.absent:
+                coded.sink.set(rule.native, coded.code)
+            return
+        table = leaf.codec.table
+        row = table.forward.get(coded.carried) if isinstance(coded.carried, str) else None
+        if row is not None and row.fhir == coded.code:
+            coded.sink.set(rule.native, row.native)
+        elif rule.absent and coded.code == rule.absent:
+            return
+        elif isinstance(coded.code, str) and coded.code in table.reverse:
+            coded.sink.set(rule.native, table.reverse[coded.code].native)
+        else:
+            text = f"The code is not in table {table.name}, edition {table.edition}."
+            self._say(coded.path, rule, text, walked)
+
+    def _leave(self, path: str, value: Json, walked: Walked) -> None:
+        text = "The element has no place in the document and is not carried over."
+        walked.issues.append(Issue("not-supported", text, "warning", (path,)))
+
+    def _say(self, path: str, rule: Rule, text: str, walked: Walked) -> None:
+        walked.issues.append(Issue("value", text, "warning", (path,), str(rule.place)))
+
+
+@dataclass(slots=True)
+class _Coded:
+    sink: Sink
+    rule: Rule
+    path: str
+    leaf: Leaf | None = None
+    code: Json = None
+    carried: Json = None
+
+
+def _coded(carried: dict[tuple[int, str], _Coded], sink: Sink, rule: Rule, path: str) -> _Coded:
+    return carried.setdefault((id(sink), rule.name), _Coded(sink, rule, path))
+
+
+def _collector(sink: Sink, native: str, sinks: list[Sink]) -> Step:
+    def collect(_: DecodeContext) -> None:
+        sink.set(native, [inner.plain() for inner in sinks if inner.values])
+
+    return collect

@@ -1,0 +1,352 @@
+"""Templates -> Python source -> functions that build resources.
+
+The generated function is straight-line code, as one would write it by hand: read the native
+fields, build the objects that have content, leave out the rest. The traced form wraps every
+primitive with its leaf number and list indexes, from which `lineage` computes FHIR paths.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from fhirbridge.jsontypes import Json, JsonObject
+from fhirbridge.mapping.model import Entry
+from fhirbridge.mapping.paths import native_steps
+from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Slot, Template
+
+Encoded = Callable[..., JsonObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A primitive on its way out, with the leaf that wrote it and the list indexes around it."""
+
+    value: Json
+    leaf: int
+    indexes: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Scope:
+    """Native reads that are already in a variable; `index` names the loop variables around."""
+
+    root: str
+    indexes: tuple[str, ...]
+    lists: Mapping[str, str]  # native list path from the document -> its loop index variable
+    memo: dict[str, str] = field(default_factory=dict)
+
+
+class _Emitter:
+    def __init__(self, template: Template, entries: Mapping[str, Entry], traced: bool) -> None:
+        self._template = template
+        self._entries = entries
+        self._traced = traced
+        self._lines: list[str] = []
+        self._depth = 1
+        self._count = 0
+        self.constants: dict[str, Json] = {"Traced": Traced}
+
+    def source(self) -> str:
+        """The whole function `encode(n, d, refs, c, at)`."""
+        scope = _Scope("n", ("at",) if self._anchored() else (), {})
+        entry = self._template.entry
+        if entry.list_path:
+            scope.lists = {entry.list_path: "at"}
+        self._line(f"o = {{'resourceType': {entry.type!r}}}")
+        for name, child in self._template.root.children.items():
+            if self._active(child):
+                value = self._value(child, scope)
+                self._line(f"if {value} is not None: o[{name!r}] = {value}")
+            else:
+                self._passive(child, "o", name, scope)
+        self._line("return o")
+        return "def encode(n, d, refs, c, at):\n" + "\n".join(self._lines) + "\n"
+
+    def _anchored(self) -> bool:
+        return bool(self._template.entry.list_path)
+
+    # structure ---------------------------------------------------------------------------
+
+    def _active(self, child: Child) -> bool:
+        """True when the child has content of its own; constants and links only accompany."""
+        if isinstance(child, Leaf):
+            return child.live or child.rule.required or bool(child.rule.condition)
+        if isinstance(child, ObjectNode):
+            return any(self._active(grandchild) for grandchild in child.children.values())
+        return any(
+            slot.kind in ("each", "links") or self._active(slot.item) for slot in child.slots
+        )
+
+    def _always(self, child: Child) -> bool:
+        """True when the child is there whatever the document says."""
+        if isinstance(child, Leaf):
+            constant = child.kind == "const" and child.rule.required and not child.rule.condition
+            return constant or bool(child.rule.absent and child.kind == "native")
+        if isinstance(child, ObjectNode):
+            return any(self._always(grandchild) for grandchild in child.children.values())
+        return any(
+            self._always(slot.item) for slot in child.slots if slot.kind in ("slice", "sole")
+        )
+
+    def _value(self, child: Child, scope: _Scope) -> str:
+        if isinstance(child, Leaf):
+            return self._leaf(child, scope)
+        if isinstance(child, ObjectNode):
+            return self._object(child, scope)
+        return self._array(child, scope)
+
+    def _object(self, node: ObjectNode, scope: _Scope) -> str:
+        result = self._new("o")
+        active = {
+            name: self._value(child, scope)
+            for name, child in node.children.items()
+            if self._active(child)
+        }
+        guarded = not self._always(node)
+        if guarded:
+            condition = " or ".join(f"{value} is not None" for value in active.values())
+            self._line(f"{result} = None")
+            self._line(f"if {condition}:")
+            self._depth += 1
+        self._line(f"{result} = {{}}")
+        for name, child in node.children.items():
+            if name not in active:
+                self._passive(child, result, name, scope)
+            elif self._always(child):
+                self._line(f"{result}[{name!r}] = {active[name]}")
+            else:
+                self._line(f"if {active[name]} is not None: {result}[{name!r}] = {active[name]}")
+        if guarded:
+            self._depth -= 1
+        return result
+
+    def _passive(self, child: Child, target: str, name: str, scope: _Scope) -> None:
+        """Write constants and links beside content that is there."""
+        if isinstance(child, Leaf):
+            value = self._leaf(child, scope)
+            guard = f"if {value} is not None: " if child.kind == "link" else ""
+            self._line(f"{guard}{target}[{name!r}] = {value}")
+            return
+        made = self._new("p")
+        if isinstance(child, ObjectNode):
+            self._line(f"{made} = {{}}")
+            for inner, grandchild in child.children.items():
+                self._passive(grandchild, made, inner, scope)
+        else:
+            self._line(f"{made} = []")
+            for slot in child.slots:
+                if isinstance(slot.item, Leaf):
+                    self._line(f"{made}.append({self._leaf(slot.item, scope)})")
+                    continue
+                item = self._new("p")
+                self._line(f"{item} = {{}}")
+                assert isinstance(slot.item, ObjectNode)  # noqa: S101
+                for inner, grandchild in slot.item.children.items():
+                    self._passive(grandchild, item, inner, scope)
+                self._line(f"if {item}: {made}.append({item})")
+        self._line(f"if {made}: {target}[{name!r}] = {made}")
+
+    def _array(self, node: ArrayNode, scope: _Scope) -> str:
+        result = self._new("a")
+        self._line(f"{result} = []")
+        for slot in node.slots:
+            if slot.kind == "each":
+                self._each(slot, result, scope)
+            elif slot.kind == "links":
+                self._links(slot, result, scope)
+            elif self._active(slot.item):
+                value = self._value(slot.item, scope)
+                self._line(f"if {value} is not None: {result}.append({value})")
+        passive = [
+            s for s in node.slots if s.kind in ("slice", "sole") and not self._active(s.item)
+        ]
+        if passive:
+            # A slice of constants alone accompanies the other slices of its list.
+            self._line(f"if {result}:")
+            self._depth += 1
+            for slot in passive:
+                holder = self._new("p")
+                self._line(f"{holder} = {{}}")
+                self._passive(slot.item, holder, "x", scope)
+                self._line(f"if 'x' in {holder}: {result}.append({holder}['x'])")
+            self._depth -= 1
+        self._line(f"{result} = {result} or None")
+        return result
+
+    def _each(self, slot: Slot, result: str, scope: _Scope) -> None:
+        index, item = self._new("i"), self._new("n")
+        source = self._read(slot.native, scope)
+        self._line(f"if {source} is not None:")
+        self._depth += 1
+        self._line(f"for {index}, {item} in enumerate({source}):")
+        self._depth += 1
+        path = ".".join(step for step in slot.trail if step != "[]")
+        inner = _Scope(item, (*scope.indexes, index), {**scope.lists, path: index})
+        value = self._value(slot.item, inner)
+        self._line(f"if {value} is not None: {result}.append({value})")
+        self._depth -= 2
+
+    def _links(self, slot: Slot, result: str, scope: _Scope) -> None:
+        leaf = _only_leaf(slot.item)
+        rule = slot.each
+        assert rule is not None  # noqa: S101
+        reference = self._new("r")
+        if rule.condition:
+            self._line(f"if {self._read(rule.condition, scope)} is not None:")
+            self._depth += 1
+        for target in leaf.targets:
+            self._line(f"for {reference} in {self._targets(target, scope)}:")
+            self._depth += 1
+            item = self._chain(slot.item, leaf, reference, scope)
+            self._line(f"{result}.append({item})")
+            self._depth -= 1
+        if rule.condition:
+            self._depth -= 1
+
+    def _chain(self, child: Child, leaf: Leaf, reference: str, scope: _Scope) -> str:
+        """The nested literal from a link item down to its reference."""
+        if child is leaf:
+            return self._wrap(reference, leaf, scope)
+        assert isinstance(child, ObjectNode)  # noqa: S101
+        ((name, inner),) = child.children.items()
+        return f"{{{name!r}: {self._chain(inner, leaf, reference, scope)}}}"
+
+    # leaves ------------------------------------------------------------------------------
+
+    def _leaf(self, leaf: Leaf, scope: _Scope) -> str:
+        result = self._new("v")
+        rule = leaf.rule
+        if leaf.kind == "const":
+            expression = self._wrap(self._constant(leaf.const), leaf, scope)
+            self._line(f"{result} = {self._guard(expression, rule.condition, scope)}")
+        elif leaf.kind == "link":
+            single = self._new("r")
+            self._line(f"{single} = {self._single(leaf.targets, scope)}")
+            expression = f"{self._wrap(single, leaf, scope)} if {single} is not None else None"
+            self._line(f"{result} = {self._guard(expression, rule.condition, scope)}")
+        elif rule.direction == "decode":
+            self._line(f"{result} = None")
+        else:
+            self._native(leaf, result, scope)
+        return result
+
+    def _native(self, leaf: Leaf, result: str, scope: _Scope) -> None:
+        raw = self._read(leaf.native, scope)
+        codec = leaf.codec
+        self._line(f"{result} = {raw}")
+        if leaf.kind == "carry":
+            assert codec is not None and codec.table is not None  # noqa: S101
+            lossy = {
+                row.native
+                for row in codec.table.rows
+                if codec.table.reverse[row.fhir].native != row.native
+                or (leaf.rule.absent and row.fhir == leaf.rule.absent)
+            }
+            self._line(f"if {result} not in {self._constant(frozenset(lossy))}: {result} = None")
+        elif codec is not None:
+            call = (
+                f"{self._constant(codec.plain)}({result})"
+                if codec.plain is not None
+                else f"{self._constant(codec.encode)}({result}, c)"
+            )
+            self._line(f"if {result} is not None: {result} = {call}")
+        if leaf.rule.absent and leaf.kind == "native":
+            self._line(f"if {result} is None: {result} = {leaf.rule.absent!r}")
+        if self._traced:
+            self._line(f"if {result} is not None: {result} = {self._wrap(result, leaf, scope)}")
+        if leaf.rule.condition:
+            self._line(f"{result} = {self._guard(result, leaf.rule.condition, scope)}")
+
+    def _guard(self, expression: str, condition: str, scope: _Scope) -> str:
+        if not condition:
+            return expression
+        return f"({expression}) if {self._read(condition, scope)} is not None else None"
+
+    def _wrap(self, expression: str, leaf: Leaf, scope: _Scope) -> str:
+        if not self._traced:
+            return expression
+        indexes = "".join(f"{name}, " for name in scope.indexes)
+        return f"Traced({expression}, {leaf.number}, ({indexes}))"
+
+    def _read(self, native: str, scope: _Scope) -> str:
+        """A variable that holds the native value at a path, None where it is missing."""
+        absolute = native.startswith("/")
+        variable = "d" if absolute else scope.root
+        key = "/" if absolute else ""
+        for position, step in enumerate(native_steps(native)):
+            key += f".{step}"
+            known = scope.memo.get(key)
+            if known is None:
+                known = self._new("n")
+                nullable = position > 0
+                read = f"{variable}.get({step!r})"
+                self._line(
+                    f"{known} = {read}"
+                    + (f" if {variable} is not None else None" if nullable else "")
+                )
+                scope.memo[key] = known
+            variable = known
+        return variable
+
+    def _single(self, targets: tuple[str, ...], scope: _Scope) -> str:
+        return " or ".join(self._one(target, scope) for target in targets)
+
+    def _one(self, target: str, scope: _Scope) -> str:
+        path = self._entries[target].list_path
+        if not path:
+            return f"refs[{target!r}]"
+        if path in scope.lists and not self._entries[target].expand:
+            return f"refs[{target!r}][{scope.lists[path]}]"
+        return f"(refs[{target!r}] or (None,))[0]"
+
+    def _targets(self, target: str, scope: _Scope) -> str:
+        entry = self._entries[target]
+        if not entry.list_path:
+            return f"([refs[{target!r}]] if refs[{target!r}] is not None else ())"
+        if entry.expand:
+            if entry.list_path in scope.lists:
+                return f"refs[{target!r}][{scope.lists[entry.list_path]}]"
+            return f"[r for rs in refs[{target!r}] for r in rs]"
+        if entry.list_path in scope.lists:
+            return f"[refs[{target!r}][{scope.lists[entry.list_path]}]]"
+        return f"[r for r in refs[{target!r}] if r is not None]"
+
+    # text --------------------------------------------------------------------------------
+
+    def _constant(self, value: Json) -> str:
+        if isinstance(value, str | bool | int) or value is None:
+            return repr(value)
+        for name, known in self.constants.items():
+            if known is value:
+                return name
+        name = f"k{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def _new(self, stem: str) -> str:
+        self._count += 1
+        return f"{stem}{self._count}"
+
+    def _line(self, text: str) -> None:
+        self._lines.append("    " * self._depth + text)
+
+
+def _only_leaf(child: Child) -> Leaf:
+    while isinstance(child, ObjectNode):
+        (child,) = child.children.values()
+    assert isinstance(child, Leaf)  # noqa: S101
+    return child
+
+
+def compile_encoder(template: Template, entries: Mapping[str, Entry], *, traced: bool) -> Encoded:
+    """Generate and load the function of one template.
+
+    Called as `encode(native, document, refs, context, index)`; `refs` maps entry names to
+    references: one, a list by index, or lists of lists for expanded entries.
+    """
+    emitter = _Emitter(template, entries, traced)
+    source = emitter.source()
+    namespace: dict[str, Json] = dict(emitter.constants)
+    name = f"<mapping {template.entry.place.file} {template.entry.name}>"
+    exec(compile(source, name, "exec"), namespace)  # noqa: S102  source is generated from checked rules
+    encode: Encoded = namespace["encode"]
+    return encode
