@@ -7,7 +7,7 @@ open: an unknown code passes with a warning that names the edition.
 
 from dataclasses import dataclass
 
-EDITION = "2026.1"
+EDITION = "fhirbridge 2026-11"
 
 
 @dataclass(frozen=True, slots=True)
