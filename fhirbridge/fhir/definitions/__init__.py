@@ -46,6 +46,11 @@ class ElementInfo:
         return self.max != 1
 
     @property
+    def fhir_path(self) -> str:
+        """The step that FHIRPath takes: `onset.ofType(Age)` where JSON says `onsetAge`."""
+        return f"{self.choice}.ofType({self.type})" if self.choice else self.name
+
+    @property
     def is_primitive(self) -> bool:
         """True for types that are written as a JSON string, number or boolean."""
         return self.type[0].islower()
@@ -200,15 +205,17 @@ def definitions() -> Definitions:
 
 
 @cache
-def constraints() -> Mapping[str, Constraint]:
-    """Key -> invariant, as the specification words it (`cpl-3`)."""
-    return {
-        key: Constraint(
-            key=key,
-            severity=entry["severity"],
-            human=entry["human"],
-            expression=entry.get("expression", ""),
-            on=tuple(entry["on"]),
+def constraints() -> Mapping[str, Mapping[str, Constraint]]:
+    """Type or path -> key -> invariant, as the specification words it."""
+    found: dict[str, dict[str, Constraint]] = {}
+    for row in read_data("invariants.json"):
+        constraint = Constraint(
+            key=row["key"],
+            severity=row["severity"],
+            human=row["human"],
+            expression=row.get("expression", ""),
+            on=tuple(row["on"]),
         )
-        for key, entry in read_data("invariants.json").items()
-    }
+        for place in constraint.on:
+            found.setdefault(place, {})[constraint.key] = constraint
+    return found

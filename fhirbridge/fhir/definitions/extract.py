@@ -129,27 +129,25 @@ def _type_code(path: str, entry: JsonObject) -> str:
     return str(entry["code"])
 
 
-def invariants(definitions: Iterable[JsonObject]) -> JsonObject:
-    """Key -> severity, words and FHIRPath of each constraint, with the places where it holds."""
-    found: JsonObject = {}
+def invariants(definitions: Iterable[JsonObject]) -> list[JsonObject]:
+    """Key, severity, words and FHIRPath of each constraint, with the places where it holds."""
+    found: dict[tuple[str, str], JsonObject] = {}
     for definition in definitions:
         for element in definition["snapshot"]["element"]:
             for constraint in element.get("constraint", []):
                 source = constraint.get("source", "").removeprefix(_BASE)
-                own = (
-                    source in ("", definition["type"])
-                    and element["path"] == element["base"]["path"]
-                )
-                if not own:
+                inherited = element["path"] != element["base"]["path"]
+                if source not in ("", definition["type"]) or inherited:
                     continue
-                key = constraint["key"]
-                text = {
-                    k: constraint[k] for k in ("severity", "human", "expression") if k in constraint
+                row = {
+                    name: constraint[name]
+                    for name in ("key", "severity", "human", "expression")
+                    if name in constraint
                 }
-                known = found.setdefault(key, {**text, "on": []})
+                known = found.setdefault((constraint["key"], definition["type"]), {**row, "on": []})
                 if element["path"] not in known["on"]:
                     known["on"].append(element["path"])
-    return found
+    return [found[place] for place in sorted(found)]
 
 
 def write(folder: Path, name: str, content: Json) -> None:

@@ -88,7 +88,8 @@ def test_every_element_leads_to_a_known_type() -> None:
 
 
 def test_constraints_keep_words_and_places() -> None:
-    cpl_3 = constraints()["cpl-3"]
+    cpl_3 = constraints()["CarePlan.activity"]["cpl-3"]
 
     assert cpl_3.on == ("CarePlan.activity",)
+    assert constraints()["Task"]["inv-1"].human.startswith("Last modified date")
     assert cpl_3.human == "Provide a reference or detail, not both"

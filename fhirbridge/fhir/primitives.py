@@ -1,0 +1,216 @@
+"""The primitive types of R4: which JSON values they take, and what a partial date means.
+
+Dates are checked against the calendar, numbers against their range. Texts may hold any digits of
+precision; nothing here changes them.
+Source: R4 datatypes.html#primitive
+"""
+
+import binascii
+import re
+from calendar import monthrange
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+
+from fhirbridge.jsontypes import Json, JsonObject
+
+MAX_STRING_LENGTH = 1024 * 1024
+
+_YEAR = "(?P<year>(?!0000)[0-9]{4})"
+_MONTH = "(?P<month>0[1-9]|1[0-2])"
+_DAY = "(?P<day>0[1-9]|[12][0-9]|3[01])"
+_CLOCK = "(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]):(?P<second>[0-5][0-9]|60)"
+_FRACTION = r"(?:\.(?P<fraction>[0-9]+))?"
+_OFFSET = "(?P<offset>Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)"
+
+_DATE = re.compile(f"{_YEAR}(?:-{_MONTH}(?:-{_DAY})?)?")
+_DATE_TIME = re.compile(f"{_YEAR}(?:-{_MONTH}(?:-{_DAY}(?:T{_CLOCK}{_FRACTION}{_OFFSET})?)?)?")
+_INSTANT = re.compile(f"{_YEAR}-{_MONTH}-{_DAY}T{_CLOCK}{_FRACTION}{_OFFSET}")
+_TIME = re.compile(_CLOCK + _FRACTION)
+_LOCAL = re.compile(
+    f"{_YEAR}(?:-{_MONTH}(?:-{_DAY}(?:T(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])"
+    rf"(?::(?P<second>[0-5][0-9]|60)(?:\.(?P<fraction>[0-9]+))?)?{_OFFSET}?)?)?)?"
+)
+
+_STRING = re.compile("[^\x00-\x08\x0b\x0c\x0e-\x1f]+")
+_CODE = re.compile(r"[^ \t\r\n\f\v]+(?: [^ \t\r\n\f\v]+)*")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_URI = re.compile(r"[^ \t\r\n\f\v]+")
+_OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+")
+_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NO_WHITESPACE = {ord(character): None for character in " \t\r\n"}
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """How one primitive type is checked, and the words that say what it expects."""
+
+    accepts: Callable[[Json], bool]
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The instants that a date of any precision covers: from `start` up to, not with, `end`."""
+
+    start: datetime
+    end: datetime
+
+
+def is_id(text: str) -> bool:
+    """True for a valid logical id of a resource."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_date(value: Json) -> bool:
+    """True for YYYY, YYYY-MM or YYYY-MM-DD that exists in the calendar."""
+    match = _DATE.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and _is_in_calendar(match)
+
+
+def is_date_time(value: Json) -> bool:
+    """True for a date, or a date with time, seconds and offset."""
+    match = _DATE_TIME.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and _is_in_calendar(match)
+
+
+def is_instant(value: Json) -> bool:
+    """True for a date with time, seconds and offset."""
+    match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and _is_in_calendar(match)
+
+
+def is_time(value: Json) -> bool:
+    """True for HH:MM:SS with any fraction."""
+    return isinstance(value, str) and _TIME.fullmatch(value) is not None
+
+
+def _is_in_calendar(match: re.Match[str]) -> bool:
+    day = match["day"]
+    if day is None or day <= "28":
+        return True
+    return int(day) <= monthrange(int(match["year"]), int(match["month"]))[1]
+
+
+def _is_string(value: Json) -> bool:
+    return (
+        isinstance(value, str)
+        and len(value) <= MAX_STRING_LENGTH
+        and _STRING.fullmatch(value) is not None
+    )
+
+
+def _is_base64(value: Json) -> bool:
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        binascii.a2b_base64(value.translate(_NO_WHITESPACE), strict_mode=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_decimal(value: Json) -> bool:
+    return isinstance(value, (int, Decimal, float)) and not isinstance(value, bool)
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[Json], bool]:
+    match = pattern.fullmatch
+    return lambda value: isinstance(value, str) and match(value) is not None
+
+
+def _integers(lowest: int) -> Callable[[Json], bool]:
+    return lambda value: type(value) is int and lowest <= value <= 2**31 - 1
+
+
+_TEXT = Primitive(_is_string, "a string that is not empty, without control characters, up to 1 MB")
+
+PRIMITIVES: Mapping[str, Primitive] = {
+    "base64Binary": Primitive(_is_base64, "base64 text"),
+    "boolean": Primitive(lambda value: isinstance(value, bool), "true or false, without quotes"),
+    "canonical": Primitive(_matches(_URI), "a URL without white space"),
+    "code": Primitive(_matches(_CODE), "a code: text without white space other than single spaces"),
+    "date": Primitive(is_date, "a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD"),
+    "dateTime": Primitive(
+        is_date_time,
+        "a date that exists, as YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with an offset",
+    ),
+    "decimal": Primitive(_is_decimal, "a JSON number, without quotes"),
+    "id": Primitive(_matches(_ID), "1 to 64 letters, digits, hyphens or points"),
+    "instant": Primitive(is_instant, "a time that exists, as YYYY-MM-DDThh:mm:ss with an offset"),
+    "integer": Primitive(_integers(-(2**31)), "a whole JSON number of 32 bits"),
+    "markdown": _TEXT,
+    "oid": Primitive(_matches(_OID), "an OID that begins with urn:oid:"),
+    "positiveInt": Primitive(_integers(1), "a whole JSON number from 1 to 2147483647"),
+    "string": _TEXT,
+    "time": Primitive(is_time, "a time as hh:mm:ss"),
+    "unsignedInt": Primitive(_integers(0), "a whole JSON number from 0 to 2147483647"),
+    "uri": Primitive(_matches(_URI), "a URI without white space"),
+    "url": Primitive(_matches(_URI), "a URL without white space"),
+    "uuid": Primitive(_matches(_UUID), "a UUID in lower case that begins with urn:uuid:"),
+}
+
+
+def bounds(text: str, timezone: tzinfo) -> Bounds:
+    """The instants that a date, dateTime or instant covers, in UTC.
+
+    `"2024-05"` covers the whole month, a second without fraction the whole second. What has no
+    offset is read in `timezone`. The time may lack seconds, as in a search value.
+    Raises ValueError if the text is not such a date.
+
+    Source: R4 search.html#date
+    """
+    match = _LOCAL.fullmatch(text)
+    if match is None or not _is_in_calendar(match):
+        raise ValueError("not a date of the form that FHIR writes")
+    year, month, day = (int(match[name] or 1) for name in ("year", "month", "day"))
+    hour, minute = (int(match[name] or 0) for name in ("hour", "minute"))
+    # A leap second has no place in Python's time; it is read as the last second before it.
+    second = min(int(match["second"] or 0), 59)
+    microsecond = int((match["fraction"] or "0")[:6].ljust(6, "0"))
+    start = datetime(year, month, day, hour, minute, second, microsecond)
+    end = _end(match, start)
+    zone = _offset(match["offset"]) or timezone
+    return Bounds(_in_utc(start, zone), _in_utc(end, zone))
+
+
+def period_bounds(period: JsonObject, timezone: tzinfo) -> Bounds:
+    """The instants that a Period covers; a missing side is open to the end of time.
+
+    Raises ValueError if a side is not a date.
+    """
+    start, end = period.get("start"), period.get("end")
+    return Bounds(
+        bounds(start, timezone).start if start else datetime.min.replace(tzinfo=UTC),
+        bounds(end, timezone).end if end else datetime.max.replace(tzinfo=UTC),
+    )
+
+
+def _end(match: re.Match[str], start: datetime) -> datetime:
+    try:
+        if match["month"] is None:
+            return start.replace(year=start.year + 1)
+        if match["day"] is None:
+            return start + timedelta(days=monthrange(start.year, start.month)[1])
+        if match["hour"] is None:
+            return start + timedelta(days=1)
+        if match["second"] is None:
+            return start + timedelta(minutes=1)
+        places = min(len(match["fraction"] or ""), 6)
+        return start + timedelta(microseconds=10 ** (6 - places))
+    except (ValueError, OverflowError):
+        return datetime.max
+
+
+def _offset(text: str | None) -> tzinfo | None:
+    if text is None:
+        return None
+    return UTC if text == "Z" else datetime.strptime(text, "%z").tzinfo
+
+
+def _in_utc(local: datetime, zone: tzinfo) -> datetime:
+    try:
+        return local.replace(tzinfo=zone).astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if local.year == 1 else datetime.max).replace(tzinfo=UTC)

@@ -1,0 +1,32 @@
+"""The gate for what comes in: is this a valid R4 resource?
+
+Source: R4 validation.html (structure, cardinality, value domains, coding bindings, invariants)
+"""
+
+from fhirbridge.errors import Issue
+from fhirbridge.fhir.definitions import definitions
+from fhirbridge.fhir.validation.findings import Findings, TooManyIssues
+from fhirbridge.fhir.validation.structure import check_resource
+from fhirbridge.jsontypes import Resource
+
+
+def check(resource: Resource) -> list[Issue]:
+    """All faults of a resource, each with its FHIRPath; an empty list when it is valid R4.
+
+    Codes: `structure`, `required`, `value`, `code-invalid` for the form (400); `invariant` for
+    the rules of R4 beyond the form, reference targets and narrative included (422). Profiles that
+    the resource claims are not checked here. After a thousand issues the list ends.
+    """
+    found = Findings()
+    found.container = resource
+    resource_type = resource.get("resourceType")
+    root = "Resource"
+    if isinstance(resource_type, str) and resource_type in definitions().resource_types:
+        root = resource_type
+    try:
+        check_resource(resource, (None, root), found)
+    except TooManyIssues:
+        found.issues.append(
+            Issue("too-costly", "There are more issues, which are not listed.", severity="warning")
+        )
+    return found.issues

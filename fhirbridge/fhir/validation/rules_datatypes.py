@@ -1,0 +1,145 @@
+"""Invariants of data types and of what all resources share.
+
+Source: R4 datatypes.html, metadatatypes.html, extensibility.html, domainresource.html
+"""
+
+from collections.abc import Callable, Mapping
+
+from fhirbridge.fhir.validation.terms import (
+    UCUM,
+    has,
+    has_choice,
+    is_not_after,
+    is_not_greater,
+    items,
+)
+from fhirbridge.jsontypes import Json, JsonObject
+
+
+def _contained(resource: JsonObject) -> list[JsonObject]:
+    return items(resource, "contained")
+
+
+def _contained_are_referred_to(resource: JsonObject) -> bool:
+    contained = _contained(resource)
+    if not contained:
+        return True
+    fragments = _fragments(resource)
+    return all(
+        f"#{inner.get('id')}" in fragments or "#" in _fragments(inner) for inner in contained
+    )
+
+
+def _fragments(value: Json) -> set[str]:
+    """Every text of a resource that begins with #."""
+    found: set[str] = set()
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, str):
+            if current.startswith("#"):
+                found.add(current)
+        elif isinstance(current, dict):
+            waiting.extend(current.values())
+        elif isinstance(current, list):
+            waiting.extend(current)
+    return found
+
+
+def _is_ucum_or_absent(value: JsonObject) -> bool:
+    return bool(value.get("system", UCUM) == UCUM)
+
+
+def _has_code_with_value(value: JsonObject) -> bool:
+    return (has(value, "code") or not has(value, "value")) and _is_ucum_or_absent(value)
+
+
+def _is_age(value: JsonObject) -> bool:
+    return _has_code_with_value(value) and bool(value.get("value", 1) > 0)
+
+
+def _is_count(value: JsonObject) -> bool:
+    number = value.get("value")
+    return (
+        _has_code_with_value(value)
+        and value.get("code", "1") == "1"
+        and (number is None or "." not in str(number))
+    )
+
+
+def _is_duration(value: JsonObject) -> bool:
+    return not has(value, "code") or (value.get("system") == UCUM and has(value, "value"))
+
+
+def _is_ratio(value: JsonObject) -> bool:
+    numerator = "numerator" in value
+    return numerator == ("denominator" in value) and (numerator or "extension" in value)
+
+
+def _offset_has_when(repeat: JsonObject) -> bool:
+    if not has(repeat, "offset"):
+        return True
+    when = repeat.get("when", [])
+    return bool(when) and not {"C", "CM", "CD", "CV"}.intersection(when)
+
+
+def _event_has_its_part(trigger: JsonObject) -> bool:
+    kind = trigger.get("type", "")
+    return (
+        (kind != "named-event" or has(trigger, "name"))
+        and (kind != "periodic" or has_choice(trigger, "timing"))
+        and (not kind.startswith("data-") or "data" in trigger)
+    )
+
+
+def _needs(name: str, other: str) -> Callable[[JsonObject], bool]:
+    """`name` may be given only with `other`."""
+    return lambda value: not has(value, name) or has(value, other)
+
+
+DATATYPE_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
+    "DomainResource": {
+        "dom-2": lambda v: not any("contained" in inner for inner in _contained(v)),
+        "dom-3": _contained_are_referred_to,
+        "dom-4": lambda v: (
+            not any(has(meta, "versionId", "lastUpdated") for meta in items(v, "contained", "meta"))
+        ),
+        "dom-5": lambda v: not any("security" in meta for meta in items(v, "contained", "meta")),
+    },
+    "Extension": {
+        "ext-1": lambda v: ("extension" in v) != has_choice(v, "value"),
+    },
+    "Attachment": {"att-1": _needs("data", "contentType")},
+    "ContactPoint": {"cpt-2": _needs("value", "system")},
+    "Period": {"per-1": lambda v: is_not_after(v.get("start"), v.get("end"))},
+    "Quantity": {"qty-3": _needs("code", "system")},
+    "Age": {"age-1": _is_age},
+    "Count": {"cnt-3": _is_count},
+    "Distance": {"dis-1": _has_code_with_value},
+    "Duration": {"drt-1": _is_duration},
+    "Range": {"rng-2": lambda v: is_not_greater(v.get("low"), v.get("high"))},
+    "Ratio": {"rat-1": _is_ratio},
+    "Expression": {"exp-1": lambda v: has(v, "expression", "reference")},
+    "DataRequirement.codeFilter": {
+        "drq-1": lambda v: has(v, "path") != has(v, "searchParam"),
+    },
+    "DataRequirement.dateFilter": {
+        "drq-2": lambda v: has(v, "path") != has(v, "searchParam"),
+    },
+    "TriggerDefinition": {
+        "trd-1": lambda v: "data" not in v or not has_choice(v, "timing"),
+        "trd-2": _needs("condition", "data"),
+        "trd-3": _event_has_its_part,
+    },
+    "Timing.repeat": {
+        "tim-1": _needs("duration", "durationUnit"),
+        "tim-2": _needs("period", "periodUnit"),
+        "tim-4": lambda v: v.get("duration", 0) >= 0,
+        "tim-5": lambda v: v.get("period", 0) >= 0,
+        "tim-6": _needs("periodMax", "period"),
+        "tim-7": _needs("durationMax", "duration"),
+        "tim-8": _needs("countMax", "count"),
+        "tim-9": _offset_has_when,
+        "tim-10": lambda v: not (has(v, "timeOfDay") and has(v, "when")),
+    },
+}
