@@ -20,7 +20,7 @@ from fhirbridge.native import documents
 @click.argument("fhirpath", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One object an element.")
 def command(file: Path, fhirpath: str | None, as_json: bool) -> int:
-    """Explain each FHIR element that FILE becomes: source field, mapping file and line, code row, codec.
+    """Explain each FHIR element that FILE becomes: source field, rule with line, code row, codec.
 
     FHIRPATH picks elements by the start of their path, such as CarePlan.status or Goal.target.
     """

@@ -16,7 +16,7 @@ from fhirbridge.native import documents
 @FILES
 @click.option("--json", "as_json", is_flag=True, help="An OperationOutcome a file.")
 def command(files: tuple[Path, ...], as_json: bool) -> int:
-    """Validate FHIR R4 resources against the official definitions, and documents against their schemas."""
+    """Validate FHIR R4 resources by the official definitions, and documents by their schemas."""
     worst = 0
     outcomes = []
     for file in files:

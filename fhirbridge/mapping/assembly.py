@@ -199,8 +199,8 @@ def _prove(work: _Assembly, document: JsonObject) -> None:
     keys = _keys(work, document)
     for part in work.parts:
         key = keys.get(part.found.position)
-        counter = written.get((part.found.entry, key)) if key is not None else None
-        _compare(work, part, counter, keys)
+        known = written.get((part.found.entry, key)) if key is not None else None
+        _compare(work, part, known, keys)
 
 
 def _keys(work: _Assembly, document: JsonObject) -> dict[int, tuple[str, ...]]:

@@ -62,7 +62,7 @@ def check(pack: Pack, shape: NativeNode) -> list[Issue]:
             templates[name] = build_template(pack, entry)
         except MappingFault as error:
             faults.extend(error.issues)
-    for name, template in templates.items():
+    for template in templates.values():
         faults.extend(_Types(pack, template, shape).faults())
         faults.extend(_items(template))
     if len(templates) == len(pack.entries):
@@ -168,8 +168,9 @@ def _ambiguous(array: ArrayNode) -> Iterator[Issue]:
         if mark in marks:
             other = marks[mark]
             message = (
-                f"an item of {array.path} could belong to this rule and to {other.label or 'another'} "
-                f"({other.place}); give them slices or required constants that differ."
+                f"an item of {array.path} could belong to this rule and to "
+                f"{other.label or 'another'} ({other.place}); "
+                "give them slices or required constants that differ."
             )
             yield fault(slot.place, slot.label, message)
         marks[mark] = slot

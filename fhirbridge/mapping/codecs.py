@@ -60,8 +60,12 @@ class Codec:
     many: bool = False
 
 
-_STRINGS = frozenset("string code uri url canonical markdown id oid uuid base64Binary".split())
-_TEXT = frozenset("string markdown code uri date datetime localdatetime time".split())
+_STRINGS = frozenset(
+    ["string", "code", "uri", "url", "canonical", "markdown", "id", "oid", "uuid", "base64Binary"]
+)
+_TEXT = frozenset(
+    ["string", "markdown", "code", "uri", "date", "datetime", "localdatetime", "time"]
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 _TIME = re.compile(r"\d{2}:\d{2}:\d{2}")

@@ -54,7 +54,7 @@ class Sink:
 
     def plain(self) -> Json:
         """The value itself for lists of plain values, else the object."""
-        return self.values["."] if "." in self.values else self.values
+        return self.values.get(".", self.values)
 
 
 @dataclass(slots=True)

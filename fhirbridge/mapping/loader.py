@@ -29,10 +29,31 @@ from fhirbridge.mapping.yaml_source import Located, read_yaml
 
 _FORMS: tuple[RuleForm, ...] = ("const", "link", "each", "native")
 _RULE_KEYS = frozenset(
-    "native const link each fhir codec copy one-way reason carry absent if class required key rules".split()
+    [
+        "native",
+        "const",
+        "link",
+        "each",
+        "fhir",
+        "codec",
+        "copy",
+        "one-way",
+        "reason",
+        "carry",
+        "absent",
+        "if",
+        "class",
+        "required",
+        "key",
+        "rules",
+    ]
 )
-_ENTRY_KEYS = frozenset("type of key scope identity file identifier find expand class".split())
-_TOP_KEYS = frozenset("pack version document systems extensions slices excused resources".split())
+_ENTRY_KEYS = frozenset(
+    ["type", "of", "key", "scope", "identity", "file", "identifier", "find", "expand", "class"]
+)
+_TOP_KEYS = frozenset(
+    ["pack", "version", "document", "systems", "extensions", "slices", "excused", "resources"]
+)
 
 
 @dataclass(frozen=True, slots=True)

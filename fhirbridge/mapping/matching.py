@@ -156,9 +156,10 @@ def _along(search: _Search, entry: Entry) -> Iterator[int]:
             continue
         for reference in values_at(search.resources[position], path):
             target = search.positions.get(reference) if isinstance(reference, str) else None
-            if target is not None and target not in search.claimed:
-                if search.resources[target].get("resourceType") == entry.type:
-                    yield target
+            if target is None or target in search.claimed:
+                continue
+            if search.resources[target].get("resourceType") == entry.type:
+                yield target
 
 
 def _by_content(search: _Search, entry: Entry) -> Iterator[int]:

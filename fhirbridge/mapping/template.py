@@ -118,7 +118,7 @@ class _Scope:
 
 
 class Builder:
-    """Builds the template of one entry; `trail_of` turns a path from the anchor into one from the document."""
+    """Builds one entry's template; `trail_of` turns a path from the anchor into the document's."""
 
     def __init__(
         self, pack: Pack, entry: Entry, trail_of: Callable[[tuple[str, ...]], tuple[str, ...]]

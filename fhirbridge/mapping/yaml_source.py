@@ -54,7 +54,7 @@ def _convert(node: yaml.Node, file: str, layer: str) -> Json:
     if isinstance(node, yaml.SequenceNode):
         return [_convert(item, file, layer) for item in node.value]
     text = str(node.value)
-    if node.style is not None:  # quoted
+    if isinstance(node, yaml.ScalarNode) and node.style is not None:  # quoted
         return text
     if text in _TRUTH:
         return _TRUTH[text]

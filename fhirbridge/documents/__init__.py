@@ -1,0 +1,1 @@
+"""Use cases around native documents: receive them, and store what they become."""

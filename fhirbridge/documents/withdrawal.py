@@ -1,0 +1,33 @@
+"""What a resource becomes when its item is missing from a newer version of the document.
+
+It is not deleted: it goes to its withdrawn state, with a tag that says so, and travels on to every
+partner that holds it. Source: design.md section 5
+"""
+
+from collections.abc import Mapping
+
+from fhirbridge.config import DEFAULT_BASE
+from fhirbridge.jsontypes import Json, Resource
+
+WITHDRAWN_TAG = {"system": f"{DEFAULT_BASE}/CodeSystem/document-state", "code": "withdrawn"}
+
+_STATES: Mapping[str, tuple[str, Json]] = {
+    "Appointment": ("status", "cancelled"),
+    "CarePlan": ("status", "revoked"),
+    "Goal": ("lifecycleStatus", "cancelled"),
+    "MedicationRequest": ("status", "stopped"),
+    "ServiceRequest": ("status", "revoked"),
+    "Task": ("status", "cancelled"),
+}
+
+
+def withdrawn_form(resource: Resource) -> Resource:
+    """The resource in its withdrawn state; the argument is not changed."""
+    changed = dict(resource)
+    state = _STATES.get(str(resource.get("resourceType")))
+    if state is not None:
+        changed[state[0]] = state[1]
+    meta = dict(resource.get("meta", {}))
+    tags = [tag for tag in meta.get("tag", []) if tag != WITHDRAWN_TAG]
+    changed["meta"] = {**meta, "tag": [*tags, WITHDRAWN_TAG]}
+    return changed
