@@ -33,7 +33,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _SAFE_SCHEMES = frozenset({"http", "https", "mailto", "tel", "ftp", "urn", "cid"})
 # A style may show a picture that lies beside the narrative or in the style itself, nothing else.
 _UNSAFE_STYLE = re.compile(
-    r"url\s*\(\s*[\"']?\s*(?!data:image/)(?://|[a-z][a-z0-9+.-]*:)"
+    r"url\s*\(\s*[\"']?\s*(?!data:\s*image/)(?://|[a-z][a-z0-9+.-]*:)"
     r"|expression\s*\(|@import|javascript:|behavior\s*:|-moz-binding|\\",
     re.IGNORECASE,
 )
