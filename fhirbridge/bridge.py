@@ -1,6 +1,7 @@
 """`Bridge`: everything long-lived, built once from the settings and passed to whoever needs it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from fhirbridge import clock
 from fhirbridge.config import Settings
@@ -14,6 +15,7 @@ class Bridge:
     settings: Settings
     database: Database
     custodian: Custodian
+    started_at: datetime
     now: clock.Clock = clock.now
     new_id: clock.NewId = clock.new_id
 
@@ -32,4 +34,4 @@ def build(
     database = Database(settings.database_url)
     database.upgrade(custodian=settings.custodian, clock=now)
     custodian = database.custodian(settings.custodian)
-    return Bridge(settings, database, custodian, now, new_id)
+    return Bridge(settings, database, custodian, now(), now, new_id)

@@ -37,7 +37,7 @@ class Settings:
     auth: Auth = "none"
     timezone: str = "UTC"  # for dates without a zone, at index and at query time
     base: str = DEFAULT_BASE  # `{base}` of our identifiers, code systems and extensions
-    public_url: str | None = None  # what callers see as our FHIR base; else from the request
+    public_url: str | None = None  # what callers see as our FHIR base
     referential_integrity: bool = True
     custodian: str = "default"
     host: str = "127.0.0.1"
@@ -52,6 +52,11 @@ class Settings:
     def zone(self) -> ZoneInfo:
         """The configured zone."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def own_base(self) -> str:
+        """The URL of our FHIR base: references that start with it are local."""
+        return self.public_url or f"http://{self.host}:{self.port}/fhir"
 
     def shown(self) -> dict[str, str]:
         """Name and value of every setting, the password in a database URL masked."""

@@ -18,13 +18,14 @@ class Statement:
     Parameters and results are in the driver's form: instants are milliseconds, booleans 0 or 1.
     """
 
-    __slots__ = ("_columns", "_compiled", "_element")
+    __slots__ = ("_columns", "_compiled", "_element", "constants")
 
     def __init__(self, element: Any, *, columns: Sequence[str] = ()) -> None:
         """Wrap a Core statement; `columns` are the parameters of a plain insert."""
         self._element = element
         self._columns = list(columns) or None
         self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.constants: dict[str, Any] = {}  # what the expressions themselves bind
 
     def on(self, dialect: Any) -> tuple[str, tuple[str, ...]]:
         """SQL text and parameter names in order, for a dialect with positional parameters."""
@@ -32,6 +33,7 @@ class Statement:
         if known is None:
             compiled = self._element.compile(dialect=dialect, column_keys=self._columns)
             known = (str(compiled), tuple(compiled.positiontup or ()))
+            self.constants = {k: v for k, v in compiled.params.items() if v is not None}
             self._compiled[dialect.name] = known
         return known
 
@@ -54,6 +56,8 @@ class Session:
     def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Run a prepared statement and fetch all rows."""
         sql, names = statement.on(self.connection.dialect)
+        if statement.constants:
+            parameters |= statement.constants
         cursor = self.driver.execute(sql, tuple([parameters[name] for name in names]))
         fetched: list[Row] = cursor.fetchall()
         return fetched

@@ -1,0 +1,1 @@
+"""The FHIR interactions, one module each, free of any web framework."""

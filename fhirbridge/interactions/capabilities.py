@@ -1,0 +1,84 @@
+"""capabilities: the CapabilityStatement, made from the table that dispatch uses.
+
+Source: R4 http.html#capabilities, capabilitystatement.html
+"""
+
+from functools import lru_cache
+
+from fhirbridge import __version__
+from fhirbridge.clock import to_instant
+from fhirbridge.fhir import wire
+from fhirbridge.fhir.definitions import definitions
+from fhirbridge.fhir.search_parameters import search_parameters
+from fhirbridge.interactions.context import Context
+from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.supported import INTERACTIONS, Route
+from fhirbridge.jsontypes import JsonObject, Resource
+
+
+def capabilities(request: FhirRequest, context: Context, _route: Route) -> FhirResponse:
+    """What this server does: always allowed, and the same for everybody."""
+    settings = context.bridge.settings
+    date = to_instant(context.bridge.started_at)
+    return FhirResponse(
+        status=200, content=_written(context.base, date, settings.referential_integrity)
+    )
+
+
+@lru_cache(maxsize=16)
+def _written(base: str, date: str, enforced: bool) -> bytes:
+    return wire.dump(statement(base, date=date, enforced=enforced))
+
+
+def statement(base: str, *, date: str, enforced: bool) -> Resource:
+    """The CapabilityStatement of a server at `base` whose references are enforced or not."""
+    names = {interaction.name for interaction in INTERACTIONS}
+    codes = _codes(("type", "instance"))
+    policies = ["literal", "logical", "local", *(["enforced"] if enforced else [])]
+    resources = [
+        {
+            "type": resource_type,
+            "interaction": [{"code": code} for code in codes],
+            "versioning": "versioned-update",
+            "readHistory": "vread" in names,
+            "updateCreate": "update" in names,
+            "conditionalCreate": "create" in names,
+            "conditionalRead": "full-support",
+            "conditionalUpdate": "conditional_update" in names,
+            "conditionalDelete": "single" if "conditional_delete" in names else "not-supported",
+            "referencePolicy": policies,
+            "searchParam": _search_parameters(resource_type),
+        }
+        for resource_type in sorted(definitions().resource_types)
+    ]
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": date,
+        "kind": "instance",
+        "software": {"name": "fhirbridge", "version": __version__},
+        "implementation": {"description": "fhirbridge FHIR R4 API", "url": base},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "resource": resources,
+                "interaction": [{"code": code} for code in _codes(("system",))],
+            }
+        ],
+    }
+
+
+def _codes(levels: tuple[str, ...]) -> list[str]:
+    """The codes of the interactions at these levels, each once, in the order of the table."""
+    # `capabilities` is implied by being able to ask, and has no code of its own.
+    found = dict.fromkeys(i.code for i in INTERACTIONS if i.level in levels)
+    return [code for code in found if code != "capabilities"]
+
+
+def _search_parameters(resource_type: str) -> list[JsonObject]:
+    return [
+        {"name": parameter.code, "definition": parameter.url, "type": parameter.type}
+        for _, parameter in sorted(search_parameters(resource_type).items())
+    ]

@@ -1,0 +1,167 @@
+"""`Context`: what every interaction gets besides the request; `Unit`: one database transaction.
+
+An interaction on its own opens a unit and its checks run before the commit. Inside a transaction
+Bundle all entries share one unit, and the checks run once, for all of them together.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.errors import Conflict, InvalidContent, Issue
+from fhirbridge.fhir import wire
+from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.jsontypes import Resource
+from fhirbridge.search.context import SearchContext
+from fhirbridge.storage import integrity, resources
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.resources import Circumstances
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.versions import ResourceVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is written together, by relative reference."""
+
+    session: Session
+    circumstances: Circumstances
+    written: dict[str, ResourceVersion] = field(default_factory=dict)
+    deleted: dict[str, ResourceVersion] = field(default_factory=dict)
+
+    @property
+    def custodian_id(self) -> int:
+        """Whose records they are."""
+        return self.circumstances.custodian_id
+
+    def read(self, resource_type: str, resource_id: str) -> ResourceVersion | None:
+        """The current version, as this unit has left it."""
+        return resources.read(self.session, self.custodian_id, resource_type, resource_id)
+
+    def save(
+        self,
+        resource: Resource,
+        *,
+        resource_id: str,
+        current: ResourceVersion | None,
+        method: str,
+    ) -> ResourceVersion:
+        """Store a resource as the next version of `current`, or as a new one under the id.
+
+        Returns `current` itself if nothing changed.
+        """
+        if current is None:
+            version = resources.create(
+                self.session, self.circumstances, resource, resource_id=resource_id, method=method
+            )
+        else:
+            version = resources.update(
+                self.session, self.circumstances, resource, current=current, method=method
+            )
+        if version is not current:
+            self.written[version.reference] = version
+            self.deleted.pop(version.reference, None)
+        return version
+
+    def delete(self, current: ResourceVersion) -> ResourceVersion:
+        """Delete a resource that exists."""
+        version = resources.delete(self.session, self.circumstances, current=current)
+        self.deleted[version.reference] = version
+        self.written.pop(version.reference, None)
+        return version
+
+    def check(self) -> None:
+        """Referential integrity of everything written and deleted.
+
+        Raises InvalidContent (422) for references to what does not exist, Conflict for deleted
+        resources that others refer to.
+        """
+        absent = [issue for version in self.written.values() for issue in self._absent(version)]
+        if absent:
+            raise InvalidContent(*absent)
+        held = [issue for reference in self.deleted for issue in self._held(reference)]
+        if held:
+            raise Conflict(*held)
+
+    def _absent(self, version: ResourceVersion) -> Iterator[Issue]:
+        dangling = integrity.dangling(self.session, version.key)
+        if not dangling:
+            return
+        resource = wire.parse(version.content)
+        for found in integrity.local_references(resource, self.circumstances.bases):
+            if key_of(found.target) in dangling:
+                yield Issue(
+                    "not-found",
+                    f"The reference names {found.target}, which does not exist on this server.",
+                    expression=(found.path,),
+                )
+
+    def _held(self, reference: str) -> Iterator[Issue]:
+        found = integrity.referrers(self.session, self.custodian_id, reference)
+        if found:
+            named = ", ".join(found[: integrity.MAX_REFERRERS])
+            others = " and others" if len(found) > integrity.MAX_REFERRERS else ""
+            yield Issue(
+                "conflict",
+                f"{reference} cannot be deleted, because it is referred to by {named}{others}.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who answers, under which base URL, and the unit that a transaction shares."""
+
+    bridge: Bridge
+    base: str
+    unit: Unit | None = None
+
+    @property
+    def custodian_id(self) -> int:
+        """Whose records are served."""
+        return self.bridge.custodian.id
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The URLs under which this server is known; references that start so are local."""
+        return tuple(dict.fromkeys((self.bridge.settings.own_base, self.base)))
+
+    @contextmanager
+    def writing(self) -> Iterator[Unit]:
+        """A unit to write in: the shared one, or one that is committed on leaving."""
+        if self.unit is not None:
+            yield self.unit
+            return
+        with self.bridge.database.transaction() as session:
+            unit = Unit(session, self._circumstances())
+            yield unit
+            if self.bridge.settings.referential_integrity:
+                unit.check()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session to read in: the shared unit's, or a snapshot."""
+        if self.unit is not None:
+            yield self.unit.session
+            return
+        with self.bridge.database.read() as session:
+            yield session
+
+    def search_context(self) -> SearchContext:
+        """What reading search values needs."""
+        settings = self.bridge.settings
+        return SearchContext(settings.zone, self.bases, self.bridge.now())
+
+    def _circumstances(self) -> Circumstances:
+        settings = self.bridge.settings
+        return Circumstances(
+            custodian_id=self.custodian_id,
+            now=self.bridge.now(),
+            zone=settings.zone,
+            bases=self.bases,
+        )
+
+
+# dispatch.handle, given to those who carry out requests inside a request
+Handle: TypeAlias = Callable[[FhirRequest, Context], FhirResponse]

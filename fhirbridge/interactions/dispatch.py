@@ -1,0 +1,48 @@
+"""`handle`: from a request to the function that answers it."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+from fhirbridge.interactions.batch import bundle
+from fhirbridge.interactions.capabilities import capabilities
+from fhirbridge.interactions.context import Context
+from fhirbridge.interactions.create import create
+from fhirbridge.interactions.delete import conditional_delete, delete
+from fhirbridge.interactions.history import history_instance
+from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.read import read
+from fhirbridge.interactions.search_type import search_type
+from fhirbridge.interactions.supported import INTERACTIONS, Route, route
+from fhirbridge.interactions.update import conditional_update, update
+from fhirbridge.interactions.vread import vread
+
+Answer: TypeAlias = Callable[[FhirRequest, Context, Route], FhirResponse]
+
+
+def handle(request: FhirRequest, context: Context) -> FhirResponse:
+    """Carry out one interaction. Raises BridgeError with issues for whatever cannot be done."""
+    found = route(request.method, request.path)
+    return _ANSWERS[found.interaction.name](request, context, found)
+
+
+def _bundle(request: FhirRequest, context: Context, _route: Route) -> FhirResponse:
+    return bundle(request, context, handle)
+
+
+_ANSWERS: Mapping[str, Answer] = MappingProxyType(
+    {
+        "bundle": _bundle,
+        "capabilities": capabilities,
+        "conditional_delete": conditional_delete,
+        "conditional_update": conditional_update,
+        "create": create,
+        "delete": delete,
+        "history_instance": history_instance,
+        "read": read,
+        "search_type": search_type,
+        "update": update,
+        "vread": vread,
+    }
+)
+assert _ANSWERS.keys() == {interaction.name for interaction in INTERACTIONS}  # noqa: S101

@@ -1,0 +1,144 @@
+"""The entries of a batch or transaction Bundle, read as requests.
+
+Source: R4 bundle.html#Bundle.entry.request, http.html#transaction
+"""
+
+from dataclasses import dataclass, replace
+
+from fhirbridge.errors import BridgeError, InvalidContent, Issue
+from fhirbridge.fhir import bundles, wire
+from fhirbridge.fhir.outcome import to_outcome
+from fhirbridge.interactions.messages import FhirRequest, FhirResponse, Preferences, parse_target
+from fhirbridge.interactions.supported import Route, route
+from fhirbridge.jsontypes import JsonObject
+
+METHODS = ("DELETE", "POST", "PUT", "GET", "HEAD")
+
+# element of Bundle.entry.request -> condition of a FhirRequest
+_CONDITIONS = {
+    "ifMatch": "if-match",
+    "ifNoneMatch": "if-none-match",
+    "ifModifiedSince": "if-modified-since",
+    "ifNoneExist": "if-none-exist",
+}
+_PHRASES = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    304: "Not Modified",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    410: "Gone",
+    412: "Precondition Failed",
+    422: "Unprocessable Entity",
+    500: "Internal Server Error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: its place, its fullUrl ("" if none), and the request that it makes."""
+
+    index: int
+    full_url: str
+    request: FhirRequest
+    route: Route
+
+    @property
+    def place(self) -> str:
+        """The FHIRPath of the entry."""
+        return place_of(self.index)
+
+
+def place_of(index: int) -> str:
+    """The FHIRPath of an entry of the posted Bundle."""
+    return f"Bundle.entry[{index}]"
+
+
+def read_entry(entry: bundles.BundleEntry, preferences: Preferences) -> Entry:
+    """Read one entry. Raises InvalidContent, NotFound or NotSupported if it asks for nothing."""
+    method = entry.request.get("method")
+    url = entry.request.get("url")
+    if not isinstance(method, str) or not isinstance(url, str):
+        raise InvalidContent(Issue("required", "The entry needs request.method and request.url."))
+    if method not in METHODS:
+        raise InvalidContent(
+            Issue("not-supported", f"request.method must be one of {', '.join(METHODS)}.")
+        )
+    if url.startswith(("http:", "https:", "/")):
+        raise InvalidContent(Issue("invalid", "request.url must be relative to the base address."))
+    target = parse_target(url)
+    conditions = {
+        _CONDITIONS[name]: value
+        for name, value in entry.request.items()
+        if name in _CONDITIONS and isinstance(value, str)
+    }
+    request = FhirRequest(
+        method="GET" if method == "HEAD" else method,
+        path=target.path,
+        query=target.query,
+        resource=entry.resource,
+        conditions=conditions,
+        preferences=preferences,
+    )
+    found = route(request.method, request.path)
+    if found.interaction.name == "bundle":
+        raise InvalidContent(Issue("not-supported", "A Bundle cannot hold a batch request."))
+    if method in ("POST", "PUT") and entry.resource is None and "_search" not in target.path:
+        raise InvalidContent(Issue("required", f"An entry with {method} needs a resource."))
+    return Entry(entry.index, entry.full_url, request, found)
+
+
+def within(error: BridgeError, index: int) -> BridgeError:
+    """The same error, its issues naming the entry and the place inside of it."""
+    place = place_of(index)
+    kind = type(error)
+    return kind(
+        *(
+            replace(
+                issue,
+                diagnostics=f"Entry {index}: {issue.diagnostics}",
+                expression=tuple(_inside(place, path) for path in issue.expression) or (place,),
+            )
+            for issue in error.issues
+        )
+    )
+
+
+def _inside(place: str, path: str) -> str:
+    if path.startswith("Bundle.entry["):
+        return path
+    _, point, rest = path.partition(".")
+    return f"{place}.resource.{rest}" if point else f"{place}.resource"
+
+
+def respond(response: FhirResponse, base: str) -> JsonObject:
+    """The entry that answers one request of the Bundle."""
+    resource = response.resource
+    outcome = None
+    if isinstance(resource, dict) and resource.get("resourceType") == "OperationOutcome":
+        resource, outcome = None, resource
+    body = wire.embed(response.content) if response.content else resource
+    address = response.location.partition("/_history/")[0]
+    return bundles.response_entry(
+        status_line(response.status),
+        location=response.location,
+        etag=response.etag,
+        last_modified=response.last_updated,
+        outcome=outcome,
+        resource=body,
+        full_url=f"{base}/{address}" if body is not None and address else "",
+    )
+
+
+def refuse(error: BridgeError) -> JsonObject:
+    """The entry of a batch response that says what was wrong."""
+    return bundles.response_entry(status_line(error.http_status), outcome=to_outcome(error.issues))
+
+
+def status_line(status: int) -> str:
+    """A status code with its words, e.g. `201 Created`."""
+    phrase = _PHRASES.get(status)
+    return f"{status} {phrase}" if phrase else str(status)

@@ -1,0 +1,96 @@
+"""history of one resource, newest version first. Source: R4 http.html#history"""
+
+from urllib.parse import urlencode
+
+from fhirbridge.clock import to_instant
+from fhirbridge.errors import InvalidContent, Issue, NotFound
+from fhirbridge.fhir import bundles, wire
+from fhirbridge.interactions.context import Context
+from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.read import refuse_parameters
+from fhirbridge.interactions.supported import Route
+from fhirbridge.jsontypes import JsonObject
+from fhirbridge.search.parameter_types.date import interval
+from fhirbridge.storage import history as stored
+from fhirbridge.storage import resources
+from fhirbridge.storage.history import Span
+from fhirbridge.storage.instants import from_millis
+from fhirbridge.storage.versions import ResourceVersion
+
+# `_before` is our paging mark: version numbers never move, so pages are stable under writes.
+_PARAMETERS = frozenset({"_since", "_at", "_count", "_before"})
+
+
+def history_instance(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
+    """A history Bundle, with request and response of each version. Raises NotFound."""
+    refuse_parameters(request, _PARAMETERS)
+    given = dict(request.query)
+    span = _span(given, context)
+    count = _number(given, "_count", context.bridge.settings.page_size)
+    count = min(count, context.bridge.settings.max_page_size)
+    before = _number(given, "_before", 0) or None
+    address = (context.custodian_id, route.resource_type, route.resource_id)
+    with context.reading() as session:
+        if resources.read(session, *address) is None:
+            name = f"{route.resource_type}/{route.resource_id}"
+            raise NotFound(Issue("not-found", f"{name} does not exist."))
+        total = stored.history_total(session, *address, span=span)
+        versions = stored.history_instance(
+            session, *address, count=count + 1, before=before, span=span
+        )
+    page, more = versions[:count], len(versions) > count
+    links = {"self": _link(context, request, route, given)}
+    if more and page:
+        following = {**given, "_before": str(page[-1].version_id)}
+        links["next"] = _link(context, request, route, following)
+    entries = [history_entry(version, context.base) for version in page]
+    return FhirResponse(status=200, resource=bundles.history(entries, links=links, total=total))
+
+
+def history_entry(version: ResourceVersion, base: str) -> JsonObject:
+    """One version as an entry of a history Bundle."""
+    created = version.method == "POST" or version.version_id == 1
+    return bundles.history_entry(
+        full_url=f"{base}/{version.reference}",
+        method=version.method,
+        url=version.resource_type if version.method == "POST" else version.reference,
+        status="204" if version.deleted else "201" if created else "200",
+        etag=f'W/"{version.version_id}"',
+        last_modified=to_instant(version.last_updated),
+        resource=None if version.deleted else wire.embed(version.content),
+    )
+
+
+def _span(given: dict[str, str], context: Context) -> Span:
+    """`_since`: written at or after; `_at`: current at some time in that interval."""
+    zone = context.bridge.settings.zone
+    bounds = {}
+    for name in ("_since", "_at"):
+        try:
+            # A plus sign in a query is a blank once decoded.
+            bounds[name] = interval(given[name].replace(" ", "+"), zone) if name in given else None
+        except ValueError as exc:
+            raise InvalidContent(
+                Issue("invalid", f"{name} must be a date or an instant: {exc}.")
+            ) from exc
+    since, at = bounds["_since"], bounds["_at"]
+    return Span(
+        since=from_millis(since.low) if since else None,
+        low=from_millis(at.low) if at else None,
+        high=from_millis(at.high) if at else None,
+    )
+
+
+def _link(context: Context, request: FhirRequest, route: Route, given: dict[str, str]) -> str:
+    known = {name: value for name, value in given.items() if name in _PARAMETERS}
+    url = f"{context.base}/{route.resource_type}/{route.resource_id}/_history"
+    return f"{url}?{urlencode(known)}" if known else url
+
+
+def _number(given: dict[str, str], name: str, default: int) -> int:
+    text = given.get(name, "")
+    if name not in given:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidContent(Issue("invalid", f"{name} must be a whole number, zero or more."))
+    return int(text)

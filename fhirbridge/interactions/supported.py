@@ -1,0 +1,107 @@
+"""One table of what this server does; dispatch and the CapabilityStatement are made from it.
+
+Source: R4 http.html#summary
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fhirbridge.errors import Issue, NotFound, NotSupported
+from fhirbridge.fhir.definitions import definitions
+
+Level = Literal["system", "type", "instance"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One interaction: our name, FHIR's code for it, and the request that asks for it.
+
+    In `path`, `{type}`, `{id}` and `{vid}` stand for any segment.
+    """
+
+    name: str
+    code: str
+    level: Level
+    method: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a request asks for."""
+
+    interaction: Interaction
+    resource_type: str = ""
+    resource_id: str = ""
+    version_id: str = ""
+
+
+INTERACTIONS = (
+    Interaction("capabilities", "capabilities", "system", "GET", ("metadata",)),
+    Interaction("bundle", "transaction", "system", "POST", ()),
+    Interaction("bundle", "batch", "system", "POST", ()),
+    Interaction("read", "read", "instance", "GET", ("{type}", "{id}")),
+    Interaction("vread", "vread", "instance", "GET", ("{type}", "{id}", "_history", "{vid}")),
+    Interaction("create", "create", "type", "POST", ("{type}",)),
+    Interaction("update", "update", "instance", "PUT", ("{type}", "{id}")),
+    Interaction("conditional_update", "update", "type", "PUT", ("{type}",)),
+    Interaction("delete", "delete", "instance", "DELETE", ("{type}", "{id}")),
+    Interaction("conditional_delete", "delete", "type", "DELETE", ("{type}",)),
+    Interaction(
+        "history_instance", "history-instance", "instance", "GET", ("{type}", "{id}", "_history")
+    ),
+    Interaction("search_type", "search-type", "type", "GET", ("{type}",)),
+    Interaction("search_type", "search-type", "type", "POST", ("{type}", "_search")),
+)
+
+_RESERVED = frozenset({"metadata", "_history", "_search"})
+
+
+def _shape(path: tuple[str, ...]) -> tuple[str, ...]:
+    """A path with type, id and version blanked, so that it can be looked up."""
+    shape = []
+    for index, segment in enumerate(path):
+        if segment in _RESERVED or segment.startswith("$"):
+            shape.append(segment)
+        else:
+            shape.append(("{type}", "{id}", "", "{vid}")[index] if index < 4 else "")
+    return tuple(shape)
+
+
+_BY_SHAPE: dict[tuple[str, ...], dict[str, Interaction]] = {}
+for _interaction in INTERACTIONS:
+    _BY_SHAPE.setdefault(_interaction.path, {})[_interaction.method] = _interaction
+
+
+def route(method: str, path: tuple[str, ...]) -> Route:
+    """Find the interaction that a request asks for.
+
+    Raises NotFound for an address that means nothing here, and NotSupported, naming the methods
+    that are, for an address that does not take this method.
+    """
+    known = _BY_SHAPE.get(_shape(path))
+    if known is None:
+        raise NotFound(Issue("not-found", "This server has nothing at this address."))
+    resource_type = path[0] if path and path[0] != "metadata" else ""
+    if resource_type and resource_type not in definitions().resource_types:
+        raise NotFound(
+            Issue("not-supported", "The address does not start with a resource type of R4.")
+        )
+    interaction = known.get(method)
+    if interaction is None:
+        allowed = ", ".join(sorted(known))
+        raise NotSupported(
+            Issue("not-supported", f"{method} is not supported at this address, but {allowed}.")
+        )
+    return Route(
+        interaction,
+        resource_type,
+        path[1] if len(path) > 1 else "",
+        path[3] if len(path) > 3 else "",
+    )
+
+
+def allowed_methods(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The methods that an address takes; empty for an address that means nothing here."""
+    known = sorted(_BY_SHAPE.get(_shape(path), ()))
+    return tuple([*known, "HEAD"] if "GET" in known else known)

@@ -1,0 +1,30 @@
+"""vread: one version of a resource. Source: R4 http.html#vread"""
+
+from fhirbridge.errors import Gone, Issue, NotFound
+from fhirbridge.interactions.context import Context
+from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.read import answer, refuse_parameters
+from fhirbridge.interactions.supported import Route
+from fhirbridge.storage import resources
+
+
+def vread(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
+    """Answer 200 also for versions before a deletion; 410 for the version that is a deletion."""
+    refuse_parameters(request)
+    version = None
+    number = route.version_id
+    if number.isascii() and number.isdigit() and len(number) < 10 and number[0] != "0":
+        with context.reading() as session:
+            version = resources.vread(
+                session,
+                context.custodian_id,
+                route.resource_type,
+                route.resource_id,
+                version_id=int(number),
+            )
+    name = f"{route.resource_type}/{route.resource_id}"
+    if version is None:
+        raise NotFound(Issue("not-found", f"{name} has no such version."))
+    if version.deleted:
+        raise Gone(Issue("deleted", f"Version {number} of {name} is its deletion."))
+    return answer(request, version)

@@ -1,0 +1,115 @@
+"""References among resources of this server: kept on write, checked before the commit.
+
+Source: R4 references.html#literal, http.html#delete; fhir-rest.md section 2, last paragraph
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.fhir import references
+from fhirbridge.jsontypes import Resource
+from fhirbridge.storage import tables
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.session import Session, Statement
+
+# A record of what happened keeps its references, and never stands in the way of a deletion.
+RECORDS = ("AuditEvent", "Provenance")
+
+MAX_REFERRERS = 10
+
+_r = tables.resources.c
+_l = tables.local_references.c
+_CLEAR = Statement(sa.delete(tables.local_references).where(_l.resource_key == bindparam("of_key")))
+_INSERT = Statement(
+    sa.insert(tables.local_references), columns=("target_key", "resource_key", "custodian_id")
+)
+_DANGLING = Statement(
+    sa.select(_l.target_key).where(
+        _l.resource_key == bindparam("of_key"),
+        ~sa.exists().where(
+            _r.custodian_id == _l.custodian_id,
+            _r.reference_key == _l.target_key,
+            _r.deleted == sa.false(),
+        ),
+    )
+)
+_REFERRERS = Statement(
+    sa.select(_r.resource_type, _r.resource_id)
+    .join_from(tables.local_references, tables.resources, _l.resource_key == _r.key)
+    .where(
+        _l.target_key == bindparam("target_key"),
+        _l.custodian_id == bindparam("custodian_id"),
+        _r.reference_key != _l.target_key,
+        *(_r.resource_type != sa.literal_column(f"'{name}'") for name in RECORDS),
+    )
+    .limit(sa.literal_column(str(MAX_REFERRERS + 1)))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalReference:
+    """A reference to a resource of this server, and the FHIRPath where it stands."""
+
+    path: str
+    target: str
+
+
+def local_references(resource: Resource, bases: tuple[str, ...]) -> Iterator[LocalReference]:
+    """References to this server, in contained resources too, but not inside a stored Bundle.
+
+    Raises InvalidContent for a conditional reference: only a transaction can resolve it.
+    """
+    if resource.get("resourceType") == "Bundle":
+        return
+    for found in references.walk(resource):
+        reference = references.parse_element(found.reference)
+        if reference.kind == "conditional":
+            raise InvalidContent(
+                Issue(
+                    "invalid",
+                    "A conditional reference can only stand in a transaction.",
+                    expression=(f"{found.path}.reference",),
+                )
+            )
+        if reference.kind == "relative" or (
+            reference.kind == "absolute"
+            and reference.resource_id
+            and reference.base.rstrip("/") in bases
+        ):
+            target = f"{reference.resource_type}/{reference.resource_id}"
+            yield LocalReference(f"{found.path}.reference", target)
+
+
+def write(
+    session: Session, key: int, custodian_id: int, resource: Resource, bases: tuple[str, ...]
+) -> None:
+    """Keep the local references of a resource's current version."""
+    targets = {key_of(found.target) for found in local_references(resource, bases)}
+    if targets:
+        session.run_many(
+            _INSERT,
+            [
+                {"target_key": target, "resource_key": key, "custodian_id": custodian_id}
+                for target in sorted(targets)
+            ],
+        )
+
+
+def clear(session: Session, key: int) -> None:
+    """Forget the references of a resource."""
+    session.rows(_CLEAR, of_key=key)
+
+
+def dangling(session: Session, key: int) -> frozenset[int]:
+    """Keys of the targets that do not exist, or are deleted, at this moment."""
+    return frozenset(row[0] for row in session.rows(_DANGLING, of_key=key))
+
+
+def referrers(session: Session, custodian_id: int, target: str) -> list[str]:
+    """Up to MAX_REFERRERS + 1 others that refer to `target` (`Type/id`), records left out."""
+    rows = session.rows(_REFERRERS, custodian_id=custodian_id, target_key=key_of(target))
+    return sorted(f"{row[0]}/{row[1]}" for row in rows)

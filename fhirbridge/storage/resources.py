@@ -1,0 +1,243 @@
+"""Create, read, vread, update and delete one resource, with its index rows and references.
+
+Content is stored as it came in, with `id`, `meta.versionId` and `meta.lastUpdated` set by us.
+Nothing is ever changed once written: an update or a deletion adds a version.
+Source: R4 http.html, resource.html#Meta
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from fhirbridge.clock import to_instant
+from fhirbridge.fhir import wire
+from fhirbridge.fhir.compartments import patients_of
+from fhirbridge.jsontypes import Resource
+from fhirbridge.search import values
+from fhirbridge.storage import integrity, search_index, tables
+from fhirbridge.storage.keys import key_of, patient_key_of
+from fhirbridge.storage.session import Session, Statement
+from fhirbridge.storage.versions import (
+    COLUMNS,
+    Labels,
+    ResourceVersion,
+    insert_resource,
+    insert_version,
+    labels_of,
+    next_seq,
+    point_to,
+    version_of,
+)
+
+_r = tables.resources.c
+_v = tables.resource_versions.c
+_IDENTITY = (
+    _r.custodian_id == bindparam("custodian_id"),
+    _r.resource_type == bindparam("resource_type"),
+    _r.resource_id == bindparam("resource_id"),
+)
+_READ = Statement(
+    sa.select(*COLUMNS)
+    .join_from(tables.resources, tables.resource_versions, _v.seq == _r.seq)
+    .where(*_IDENTITY)
+)
+_VREAD = Statement(
+    sa.select(*COLUMNS)
+    .join_from(tables.resources, tables.resource_versions, _v.resource_key == _r.key)
+    .where(*_IDENTITY, _v.version_id == bindparam("version_id"))
+)
+_CLEAR_PATIENTS = Statement(
+    sa.delete(tables.resource_patients).where(
+        tables.resource_patients.c.resource_key == bindparam("of_key")
+    )
+)
+_INSERT_PATIENT = Statement(
+    sa.insert(tables.resource_patients), columns=("resource_key", "patient_key", "custodian_id")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a write needs to know besides the resource.
+
+    `zone` is for dates without one; `bases` are the URLs under which this server is known, so
+    that absolute references to it count as local; `content_class` is for consent.
+    """
+
+    custodian_id: int
+    now: datetime
+    zone: ZoneInfo
+    bases: tuple[str, ...] = ()
+    content_class: str = ""
+
+
+def read(
+    session: Session, custodian_id: int, resource_type: str, resource_id: str
+) -> ResourceVersion | None:
+    """The current version, which may be a deletion; None if the id was never used."""
+    row = session.row(
+        _READ, custodian_id=custodian_id, resource_type=resource_type, resource_id=resource_id
+    )
+    return version_of(row) if row else None
+
+
+def vread(
+    session: Session, custodian_id: int, resource_type: str, resource_id: str, *, version_id: int
+) -> ResourceVersion | None:
+    """One version, which may be a deletion; None if there is no such version."""
+    row = session.row(
+        _VREAD,
+        custodian_id=custodian_id,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        version_id=version_id,
+    )
+    return version_of(row) if row else None
+
+
+def create(
+    session: Session,
+    circumstances: Circumstances,
+    resource: Resource,
+    *,
+    resource_id: str,
+    method: str = "POST",
+) -> ResourceVersion:
+    """Store version 1 under an id that was never used."""
+    return _write(
+        session, circumstances, resource, resource_id=resource_id, current=None, method=method
+    )
+
+
+def update(
+    session: Session,
+    circumstances: Circumstances,
+    resource: Resource,
+    *,
+    current: ResourceVersion,
+    method: str = "PUT",
+) -> ResourceVersion:
+    """Store the next version; returns `current` itself if the resource says the same."""
+    if not current.deleted and says_the_same(resource, wire.parse(current.content)):
+        return current
+    return _write(
+        session,
+        circumstances,
+        resource,
+        resource_id=current.resource_id,
+        current=current,
+        method=method,
+    )
+
+
+def delete(
+    session: Session, circumstances: Circumstances, *, current: ResourceVersion
+) -> ResourceVersion:
+    """Add a version that says the resource is deleted; it leaves every index.
+
+    The labels stay, and so do the patients: who may know of the deletion depends on them.
+    """
+    version = replace(
+        current,
+        seq=next_seq(session),
+        version_id=current.version_id + 1,
+        last_updated=max(circumstances.now, current.last_updated),
+        method="DELETE",
+        deleted=True,
+        content=b"",
+    )
+    labels = labels_of(session, current.key)
+    point_to(session, version, labels)
+    insert_version(session, version, labels)
+    search_index.clear(session, current.key)
+    integrity.clear(session, current.key)
+    return version
+
+
+def says_the_same(one: Resource, other: Resource) -> bool:
+    """True if two resources differ at most in `id`, `meta.versionId` and `meta.lastUpdated`."""
+    return wire.canonical(_bare(one)) == wire.canonical(_bare(other))
+
+
+def _bare(resource: Resource) -> Resource:
+    meta = {
+        name: value
+        for name, value in resource.get("meta", {}).items()
+        if name not in ("versionId", "lastUpdated")
+    }
+    bare = {name: value for name, value in resource.items() if name not in ("id", "meta")}
+    return {**bare, "meta": meta} if meta else bare
+
+
+def _stamped(resource: Resource, version: ResourceVersion) -> Resource:
+    """The resource with the identity and the times that the server gives it."""
+    meta = {
+        **resource.get("meta", {}),
+        "versionId": str(version.version_id),
+        "lastUpdated": to_instant(version.last_updated),
+    }
+    rest = {
+        name: value
+        for name, value in resource.items()
+        if name not in ("resourceType", "id", "meta")
+    }
+    head = {"resourceType": version.resource_type, "id": version.resource_id, "meta": meta}
+    return {**head, **rest}
+
+
+def _write(
+    session: Session,
+    circumstances: Circumstances,
+    resource: Resource,
+    *,
+    resource_id: str,
+    current: ResourceVersion | None,
+    method: str,
+) -> ResourceVersion:
+    now = circumstances.now
+    version = ResourceVersion(
+        key=current.key if current else 0,
+        seq=next_seq(session),
+        resource_type=resource["resourceType"],
+        resource_id=resource_id,
+        version_id=current.version_id + 1 if current else 1,
+        last_updated=max(now, current.last_updated) if current else now,
+        method=method,
+        deleted=False,
+        content=b"",
+    )
+    stamped = _stamped(resource, version)
+    patients = patients_of(stamped)
+    labels = Labels(
+        circumstances.custodian_id, patient_key_of(patients), circumstances.content_class
+    )
+    version = replace(version, content=wire.dump(stamped))
+    if current is None:
+        version = replace(version, key=insert_resource(session, version, labels))
+    else:
+        point_to(session, version, labels)
+        session.rows(_CLEAR_PATIENTS, of_key=version.key)
+        search_index.clear(session, version.key)
+        integrity.clear(session, version.key)
+    insert_version(session, version, labels)
+    if len(patients) > 1:
+        _write_patients(session, version.key, labels.custodian_id, patients)
+    index_values = values.extract(stamped, timezone=circumstances.zone, bases=circumstances.bases)
+    search_index.write(session, version.key, labels, index_values)
+    integrity.write(session, version.key, circumstances.custodian_id, stamped, circumstances.bases)
+    return version
+
+
+def _write_patients(
+    session: Session, key: int, custodian_id: int, patients: frozenset[str] | set[str]
+) -> None:
+    session.run_many(
+        _INSERT_PATIENT,
+        [
+            {"resource_key": key, "patient_key": key_of(patient), "custodian_id": custodian_id}
+            for patient in sorted(patients)
+        ],
+    )

@@ -1,0 +1,188 @@
+"""One row per version of a resource: what it holds, and how it is written.
+
+`seq` counts the versions of the whole database without a gap, in the order of commits.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from fhirbridge.storage import tables
+from fhirbridge.storage.instants import from_millis, to_millis
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.session import Row, Session, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceVersion:
+    """One version of one resource. `content` is its JSON, empty for a deletion."""
+
+    key: int
+    seq: int
+    resource_type: str
+    resource_id: str
+    version_id: int
+    last_updated: datetime
+    method: str  # of the interaction that made it
+    deleted: bool
+    content: bytes
+
+    @property
+    def reference(self) -> str:
+        """The relative reference, e.g. `Patient/p1`."""
+        return f"{self.resource_type}/{self.resource_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What disclosure asks about a row: whose it is, and which class of content it holds."""
+
+    custodian_id: int
+    patient_key: int
+    content_class: str
+
+
+_r = tables.resources.c
+_v = tables.resource_versions.c
+COLUMNS = (
+    _v.resource_key,
+    _v.seq,
+    _v.resource_type,
+    _v.resource_id,
+    _v.version_id,
+    _v.last_updated,
+    _v.method,
+    _v.deleted,
+    _v.content,
+)
+
+_NEXT_SEQ = Statement(sa.select(sa.func.coalesce(sa.func.max(_v.seq), 0) + 1))
+_INSERT_RESOURCE = Statement(
+    sa.insert(tables.resources).returning(_r.key),
+    columns=[
+        "custodian_id",
+        "resource_type",
+        "resource_id",
+        "reference_key",
+        "seq",
+        "version_id",
+        "last_updated",
+        "deleted",
+        "patient_key",
+        "content_class",
+    ],
+)
+_UPDATE_RESOURCE = Statement(
+    sa.update(tables.resources)
+    .where(_r.key == bindparam("of_key"))
+    .values(
+        seq=bindparam("new_seq"),
+        version_id=bindparam("new_version_id"),
+        last_updated=bindparam("new_last_updated"),
+        deleted=bindparam("new_deleted"),
+        patient_key=bindparam("new_patient_key"),
+        content_class=bindparam("new_content_class"),
+    )
+)
+_INSERT_VERSION = Statement(
+    sa.insert(tables.resource_versions),
+    columns=[
+        "seq",
+        "custodian_id",
+        "resource_key",
+        "resource_type",
+        "resource_id",
+        "version_id",
+        "last_updated",
+        "method",
+        "deleted",
+        "content",
+        "patient_key",
+        "content_class",
+    ],
+)
+_LABELS = Statement(
+    sa.select(_r.custodian_id, _r.patient_key, _r.content_class).where(
+        _r.key == bindparam("of_key")
+    )
+)
+
+
+def version_of(row: Row) -> ResourceVersion:
+    """The version in a row of COLUMNS."""
+    return ResourceVersion(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        from_millis(row[5]),
+        row[6],
+        bool(row[7]),
+        bytes(row[8]),
+    )
+
+
+def next_seq(session: Session) -> int:
+    """The number of the next version; writers are serialised, so nobody else gets it."""
+    row = session.row(_NEXT_SEQ)
+    return int(row[0]) if row else 1
+
+
+def labels_of(session: Session, key: int) -> Labels:
+    """The labels of a resource's current version."""
+    row = session.row(_LABELS, of_key=key)
+    return Labels(*row) if row else Labels(0, 0, "")
+
+
+def insert_resource(session: Session, version: ResourceVersion, labels: Labels) -> int:
+    """Add the row of a new resource and return its key; `version.key` is not used."""
+    row = session.row(
+        _INSERT_RESOURCE,
+        custodian_id=labels.custodian_id,
+        resource_type=version.resource_type,
+        resource_id=version.resource_id,
+        reference_key=key_of(version.reference),
+        seq=version.seq,
+        version_id=version.version_id,
+        last_updated=to_millis(version.last_updated),
+        deleted=version.deleted,
+        patient_key=labels.patient_key,
+        content_class=labels.content_class,
+    )
+    return int(row[0]) if row else 0
+
+
+def point_to(session: Session, version: ResourceVersion, labels: Labels) -> None:
+    """Make a version the current one of its resource."""
+    session.rows(
+        _UPDATE_RESOURCE,
+        of_key=version.key,
+        new_seq=version.seq,
+        new_version_id=version.version_id,
+        new_last_updated=to_millis(version.last_updated),
+        new_deleted=version.deleted,
+        new_patient_key=labels.patient_key,
+        new_content_class=labels.content_class,
+    )
+
+
+def insert_version(session: Session, version: ResourceVersion, labels: Labels) -> None:
+    """Add the row of a version."""
+    session.rows(
+        _INSERT_VERSION,
+        seq=version.seq,
+        custodian_id=labels.custodian_id,
+        resource_key=version.key,
+        resource_type=version.resource_type,
+        resource_id=version.resource_id,
+        version_id=version.version_id,
+        last_updated=to_millis(version.last_updated),
+        method=version.method,
+        deleted=version.deleted,
+        content=version.content,
+        patient_key=labels.patient_key,
+        content_class=labels.content_class,
+    )

@@ -1,0 +1,71 @@
+"""The one place that turns errors into answers: always a status and an OperationOutcome.
+
+Source: R4 http.html#2.21.0.4 (status codes), operationoutcome.html
+"""
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from fhirbridge import telemetry
+from fhirbridge.errors import BridgeError, Issue, NotSupported
+from fhirbridge.fhir import wire
+from fhirbridge.fhir.outcome import to_outcome
+from fhirbridge.interactions.supported import allowed_methods
+from fhirbridge.web.negotiation import FHIR_JSON
+
+_CODES = {
+    400: "invalid",
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    408: "timeout",
+    413: "too-long",
+    414: "too-long",
+    415: "not-supported",
+    429: "throttled",
+    431: "too-long",
+    503: "transient",
+}
+_WORDS = {
+    404: "This server has nothing at this address.",
+    405: "This address does not support the method.",
+    413: "The body is larger than the limit of this server.",
+}
+
+
+def register(app: Flask) -> None:
+    """Answer every error of this app."""
+    app.register_error_handler(BridgeError, answer)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(error: BridgeError) -> Response:
+    """The answer to a broken contract."""
+    headers = {}
+    if isinstance(error, NotSupported):
+        path = request.path.strip("/").split("/")[1:]
+        headers["Allow"] = ", ".join(allowed_methods(tuple(path)))
+    return _outcome(error.http_status, error.issues, headers)
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    words = _WORDS.get(status) or f"The request was refused: {error.name}."
+    headers = {}
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        headers["Allow"] = ", ".join(sorted(allowed))
+    return _outcome(status, (Issue(_CODES.get(status, "processing"), words),), headers)
+
+
+def _unexpected(error: Exception) -> Response:
+    telemetry.unexpected(error, f"{request.method} request")
+    issue = Issue("exception", "The server failed; the fault is in its log.", severity="fatal")
+    return _outcome(500, (issue,), {})
+
+
+def _outcome(status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Response:
+    body = wire.dump(to_outcome(issues))
+    return Response(body, status=status, headers=headers, content_type=FHIR_JSON)

@@ -1,0 +1,152 @@
+"""What a request says about form: Accept, _format, Content-Type, Prefer, conditions.
+
+Source: R4 http.html#mime-type, http.html#general, http.html#ops
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fhirbridge.errors import InvalidContent, Issue, NotAcceptable, UnsupportedMedia
+from fhirbridge.interactions.messages import Pairs, Preferences
+
+FHIR_JSON = "application/fhir+json"
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+# media type asked for -> media type answered with
+_ANSWERED = {
+    FHIR_JSON: FHIR_JSON,
+    JSON: JSON,
+    "application/json+fhir": FHIR_JSON,
+    "text/json": JSON,
+    "application/*": FHIR_JSON,
+    "*/*": FHIR_JSON,
+}
+_FORMATS = {"json": FHIR_JSON, **{name: _ANSWERED[name] for name in list(_ANSWERED)[:4]}}
+_JSON_BODIES = frozenset({FHIR_JSON, JSON, "application/json+fhir", "text/json"})
+_VERSIONS = frozenset({"4.0", "4.0.1"})
+
+_CONDITIONS = ("if-match", "if-none-match", "if-none-exist", "if-modified-since")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How to write the answer."""
+
+    media_type: str = FHIR_JSON
+    pretty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Media:
+    name: str
+    parameters: Mapping[str, str]
+
+
+def answer_form(accept: str, query: Pairs) -> Form:
+    """The form of the answer: `_format` wins over Accept. Raises NotAcceptable."""
+    given = dict(query)
+    pretty = _pretty(given.get("_pretty", "false"))
+    wanted = given.get("_format")
+    if wanted is not None:
+        # A plus sign in a query is a blank once decoded.
+        media = _parse_media(wanted.replace(" ", "+"))
+        found = _FORMATS.get(media.name)
+        if found is None or not _is_our_version(media):
+            raise _not_acceptable("_format")
+        return Form(found, pretty)
+    if not accept.strip():
+        return Form(pretty=pretty)
+    for media in _by_preference(accept):
+        if media.name in _ANSWERED and _is_our_version(media):
+            return Form(_ANSWERED[media.name], pretty)
+    raise _not_acceptable("Accept")
+
+
+def without_form(query: Pairs) -> Pairs:
+    """The parameters that say what is asked, without those that say how to write it."""
+    return tuple(pair for pair in query if pair[0] not in ("_format", "_pretty"))
+
+
+def check_content_type(content_type: str) -> None:
+    """Raise UnsupportedMedia unless a body of this type is FHIR JSON in UTF-8."""
+    media = _parse_media(content_type)
+    if media.name not in _JSON_BODIES:
+        raise UnsupportedMedia(
+            Issue("not-supported", f"The Content-Type of the body must be {FHIR_JSON}.")
+        )
+    if media.parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMedia(Issue("not-supported", "The charset of the body must be utf-8."))
+    if not _is_our_version(media):
+        raise UnsupportedMedia(Issue("not-supported", "The body must be FHIR 4.0."))
+
+
+def check_form(content_type: str) -> None:
+    """Raise UnsupportedMedia unless the body is that of a search by POST."""
+    if _parse_media(content_type).name != FORM:
+        raise UnsupportedMedia(
+            Issue("not-supported", f"A search by POST has a body of the type {FORM}.")
+        )
+
+
+def preferences(headers: Iterable[str]) -> Preferences:
+    """Read the Prefer headers; what is not known is ignored, as RFC 7240 wants it."""
+    found: dict[str, str] = {}
+    for header in headers:
+        for part in header.replace(";", ",").split(","):
+            name, _, value = part.partition("=")
+            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    wanted = found.get("return", "").lower()
+    lenient = found.get("handling", "").lower() == "lenient"
+    if wanted == "minimal":
+        return Preferences("minimal", lenient)
+    if wanted == "representation":
+        return Preferences("representation", lenient)
+    if wanted == "operationoutcome":
+        return Preferences("OperationOutcome", lenient)
+    return Preferences("", lenient)
+
+
+def conditions(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that make an interaction conditional, as far as they were sent."""
+    return {name: headers[name] for name in _CONDITIONS if name in headers}
+
+
+def _parse_media(text: str) -> _Media:
+    name, *rest = text.split(";")
+    parameters = {}
+    for part in rest:
+        key, _, value = part.partition("=")
+        parameters[key.strip().lower()] = value.strip().strip('"')
+    return _Media(name.strip().lower(), parameters)
+
+
+def _by_preference(accept: str) -> list[_Media]:
+    """Media types of an Accept header, the preferred first, the excluded left out."""
+    weighted = []
+    for part in accept.split(","):
+        media = _parse_media(part)
+        try:
+            weight = float(media.parameters.get("q", "1"))
+        except ValueError:
+            weight = 0.0
+        if weight > 0:
+            # Between equals the more specific one counts. Source: RFC 9110 section 12.5.1
+            weighted.append((weight, -media.name.count("*"), media))
+    return [media for _, _, media in sorted(weighted, key=lambda item: item[:2], reverse=True)]
+
+
+def _is_our_version(media: _Media) -> bool:
+    return media.parameters.get("fhirversion", "4.0") in _VERSIONS
+
+
+def _pretty(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise InvalidContent(Issue("invalid", "_pretty must be true or false."))
+    return text == "true"
+
+
+def _not_acceptable(where: str) -> NotAcceptable:
+    return NotAcceptable(
+        Issue("not-supported", f"{where} asks for a format other than {FHIR_JSON} or {JSON}.")
+    )
