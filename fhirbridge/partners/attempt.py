@@ -9,7 +9,7 @@ from fhirbridge.fhir.references import rewrite
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.links import unlink
-from fhirbridge.partners.plan import PlannedEntry, SendPlan
+from fhirbridge.partners.plan import PlannedEntry, Rung, SendPlan
 from fhirbridge.partners.verdict import Placed, Verdict
 
 Locations = Mapping[str, str]
@@ -21,7 +21,8 @@ Looked = Literal["", "found", "not-found", "failed"]
 class Outcome:
     """How one attempt ended.
 
-    `locations` has the partner's references by fullUrl, as far as they are known. `looked` says
+    `locations` has the partner's references by fullUrl: all that are known once it is delivered,
+    until then what was created, to go on from there. `looked` says
     what a look-up after an unknown outcome found. `sequence` names, by fullUrl, the entries of
     the last request, so that a finding's entry can be told. `needs_person`: the outcome is
     unknown and this partner offers no way to find out.
@@ -54,11 +55,19 @@ class Attempt:
     now: Clock
     progress: Progress
     locations: dict[str, str]
+    before: dict[str, str]
     logical: dict[str, JsonObject] = field(default_factory=dict)
     looked: Looked = ""
     created: int = 0
     matched: int = 0
     sequence: tuple[str, ...] = ()
+
+    def placed(self) -> dict[str, str]:
+        """What was created so far, by fullUrl. A transaction that failed created nothing."""
+        if self.plan.rung is Rung.TRANSACTION:
+            return dict(self.before)
+        created = (entry.full_url for entry in self.plan.entries if entry.action == "create")
+        return {url: self.locations[url] for url in created if url in self.locations}
 
 
 def body_of(attempt: Attempt, entry: PlannedEntry, *, last: bool = False) -> Resource:

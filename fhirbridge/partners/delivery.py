@@ -48,7 +48,7 @@ def deliver(
     `anchor` is the fullUrl whose presence proves that a transaction was committed (the Task of
     the handoff); `ledger` is what earlier attempts placed; `look_first` after an unknown outcome.
     """
-    attempt = Attempt(plan, client, now, progress, dict(ledger))
+    attempt = Attempt(plan, client, now, progress, dict(ledger), dict(ledger))
     verdict: Verdict
     needs_person = False
     try:
@@ -65,7 +65,7 @@ def deliver(
         verdict, needs_person = stop.verdict, stop.needs_person
     return Outcome(
         verdict,
-        attempt.locations,
+        attempt.locations if isinstance(verdict, Delivered) else attempt.placed(),
         attempt.looked,
         attempt.created,
         attempt.matched,
@@ -117,7 +117,7 @@ def _send_waves(attempt: Attempt) -> Verdict:
         ]
         if unplaced:
             find(attempt, [entry for entry in unplaced if entry.token], reading=False)
-        attempt.progress(attempt.locations)
+        attempt.progress(attempt.placed())
         failures = [verdict for verdict in verdicts if not isinstance(verdict, Delivered)]
         if failures:
             return _worst(failures)

@@ -82,7 +82,7 @@ def _look_for_waves(attempt: Attempt) -> int:
         find(attempt, missing, reading=False)
         there = [entry for entry in missing if entry.full_url in attempt.locations]
         attempt.matched += len(there)
-        attempt.progress(attempt.locations)
+        attempt.progress(attempt.placed())
         return len(there)
     return 0
 

@@ -14,13 +14,15 @@ from fhirbridge.workflow.words import Profile
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """One partner. `policy` is stamped on each delivery when it is enqueued."""
+    """One partner. `policy` is stamped on each delivery when it is enqueued; `follow_seconds` is
+    the time between two looks at a Task (Gravity asks for 15 minutes at least)."""
 
     name: str
     base_url: str
     allow_http: bool = False
     profile: Profile = "base"
     policy: Policy = field(default_factory=Policy)
+    follow_seconds: float = 900.0
     capability: Resource | None = None
     capability_at: datetime | None = None
 
@@ -35,6 +37,7 @@ class Partner:
             "allowHttp": self.allow_http,
             "profile": self.profile,
             "policy": self.policy.to_json(),
+            "followSeconds": self.follow_seconds,
         }
 
     @classmethod
@@ -54,6 +57,7 @@ class Partner:
             allow_http=bool(settings.get("allowHttp")),
             profile=settings.get("profile") or "base",
             policy=Policy.from_json(settings.get("policy") or {}),
+            follow_seconds=float(settings.get("followSeconds") or 900.0),
             capability=capability,
             capability_at=capability_at,
         )

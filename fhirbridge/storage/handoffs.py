@@ -72,11 +72,16 @@ def note_places(
     order_reference: str | None,
     now: datetime,
 ) -> None:
-    """Keep where the partner holds the Task and what it asks for."""
+    """Keep where the partner holds the Task and what it asks for; it is looked at from now on."""
     session.execute(
         sa.update(handoffs)
         .where(_mine(custodian_id, handoff_id))
-        .values(task_reference=task_reference, order_reference=order_reference, updated_at=now)
+        .values(
+            task_reference=task_reference,
+            order_reference=order_reference,
+            follow_at=now,
+            updated_at=now,
+        )
     )
 
 
@@ -105,16 +110,35 @@ def note_task(
     return changed.rowcount == 1
 
 
-def to_follow(session: Session, custodian_id: int, closed: tuple[str, ...]) -> list[HandoffRow]:
-    """Handoffs whose Task is at the partner and not in one of these closed states."""
+def next_to_follow(
+    session: Session, custodian_id: int, closed: tuple[str, ...], *, now: datetime
+) -> HandoffRow | None:
+    """The handoff, not in one of these closed states, whose Task is to be looked at by now."""
     query = (
         sa.select(handoffs)
-        .where(handoffs.c.custodian_id == custodian_id)
-        .where(handoffs.c.task_reference.is_not(None))
-        .where(handoffs.c.status.not_in(closed))
-        .order_by(handoffs.c.updated_at, handoffs.c.id)
+        .where(handoffs.c.custodian_id == custodian_id, handoffs.c.follow_at <= now)
+        .where(handoffs.c.task_reference.is_not(None), handoffs.c.status.not_in(closed))
+        .order_by(handoffs.c.follow_at, handoffs.c.id)
+        .limit(1)
     )
-    return [_row(row) for row in session.execute(query)]
+    row = session.execute(query).first()
+    return _row(row) if row else None
+
+
+def follow_again(session: Session, custodian_id: int, handoff_id: str, *, at: datetime) -> None:
+    """Set when the Task is to be looked at next."""
+    session.execute(sa.update(handoffs).where(_mine(custodian_id, handoff_id)).values(follow_at=at))
+
+
+def follow_due_at(session: Session, custodian_id: int, closed: tuple[str, ...]) -> datetime | None:
+    """When the next Task is to be looked at; None if none is followed."""
+    query = (
+        sa.select(sa.func.min(handoffs.c.follow_at))
+        .where(handoffs.c.custodian_id == custodian_id)
+        .where(handoffs.c.task_reference.is_not(None), handoffs.c.status.not_in(closed))
+    )
+    moment: datetime | None = session.execute(query).scalar()
+    return moment
 
 
 def _mine(custodian_id: int, handoff_id: str) -> sa.ColumnElement[bool]:

@@ -12,6 +12,7 @@ from fhirbridge.storage.tables import outbox, outbox_attempts
 from fhirbridge.workflow.words import DeliveryState
 
 _o = outbox.c
+_WITHOUT_BODY = [column for column in outbox.c if column.name != "body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class AttemptRow:
 
 def get(session: Session, custodian_id: int, outbox_id: int) -> OutboxRow | None:
     """One row, or None."""
-    query = sa.select(outbox).where(_o.custodian_id == custodian_id, _o.id == outbox_id)
+    query = sa.select(*_WITHOUT_BODY).where(_o.custodian_id == custodian_id, _o.id == outbox_id)
     row = session.execute(query).first()
     return row_of(row) if row else None
 
@@ -68,8 +69,21 @@ def body_of(session: Session, custodian_id: int, outbox_id: int) -> bytes:
 def of_handoff(session: Session, custodian_id: int, handoff_id: str) -> list[OutboxRow]:
     """The rows of a handoff, newest first."""
     query = (
-        sa.select(outbox)
+        sa.select(*_WITHOUT_BODY)
         .where(_o.custodian_id == custodian_id, _o.handoff_id == handoff_id)
+        .order_by(_o.id.desc())
+    )
+    return [row_of(row) for row in session.execute(query)]
+
+
+def delivered_to(
+    session: Session, custodian_id: int, partner: str, *, patient_key: int
+) -> list[OutboxRow]:
+    """What a partner got for a patient, newest first."""
+    query = (
+        sa.select(*_WITHOUT_BODY)
+        .where(_o.custodian_id == custodian_id, _o.partner == partner)
+        .where(_o.patient_key == patient_key, _o.state == DeliveryState.DELIVERED.value)
         .order_by(_o.id.desc())
     )
     return [row_of(row) for row in session.execute(query)]
@@ -84,7 +98,7 @@ def list_rows(
     limit: int = 100,
 ) -> list[OutboxRow]:
     """Rows, newest first, of these states and this partner if given."""
-    query = sa.select(outbox).where(_o.custodian_id == custodian_id).order_by(_o.id.desc())
+    query = sa.select(*_WITHOUT_BODY).where(_o.custodian_id == custodian_id).order_by(_o.id.desc())
     if states:
         query = query.where(_o.state.in_([state.value for state in states]))
     if partner:

@@ -260,12 +260,14 @@ handoffs = Table(
     Column("status", Text, nullable=False),  # a word of workflow.words
     Column("task_reference", Text),  # the partner's Task
     Column("task_version", Text),
-    Column("order_reference", Text),  # the partner's ServiceRequest
+    Column("order_reference", Text),  # the partner's CarePlan or ServiceRequest
+    Column("follow_at", Instant),  # when to look at the partner's Task next
     Column("details", sa.JSON, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Index("ix_handoffs_record", "custodian_id", "kind", "source_system", "record_id", "partner"),
     Index("ix_handoffs_status", "custodian_id", "status", "updated_at"),
+    Index("ix_handoffs_follow", "custodian_id", "follow_at"),
 )
 
 outbox = Table(

@@ -1,0 +1,145 @@
+"""What a handoff carries: the document's Bundle, and a Task that asks the partner to act on it.
+
+Source: R4 task.html; domain.md 1.5 (code fulfill, intent order, focus the order); design.md 10.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+from uuid import UUID, uuid5
+
+from fhirbridge.clock import to_instant
+from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.fhir import bundles
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
+
+TASK_CODES = "http://hl7.org/fhir/CodeSystem/task-code"
+Entries = Mapping[str, Resource]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What a document gives to a handoff. `bundle` is its conversion, a transaction Bundle."""
+
+    kind: str
+    source_system: str
+    record_id: str
+    version: int
+    bundle: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What is sent. `task`, `focus` and `patient` are fullUrls of entries of the Bundle."""
+
+    bundle: Resource
+    task: str
+    focus: str
+    patient: str
+
+    @property
+    def patient_id(self) -> str:
+        """The id of the Patient in our own store."""
+        return self.patient.removeprefix("urn:uuid:")
+
+
+def handoff_id(namespace: UUID, outgoing: Outgoing, partner: str) -> str:
+    """The id of the handoff of a document to a partner: always the same for the same two."""
+    name = "\n".join(
+        ("handoff", outgoing.kind, outgoing.source_system, outgoing.record_id, partner)
+    )
+    return str(uuid5(namespace, name))
+
+
+def pack(
+    outgoing: Outgoing,
+    *,
+    handoff: str,
+    namespace: UUID,
+    base: str,
+    partner: str,
+    profile: Profile,
+    now: datetime,
+) -> Package:
+    """Make the Bundle that is sent; a referral brings its own Task, others get one.
+
+    Raises InvalidContent if the Bundle has no patient or nothing that a partner could act on.
+    """
+    entries = {e.full_url: e.resource for e in bundles.entries_of(outgoing.bundle) if e.resource}
+    patient = _first(entries, "Patient")
+    focus = _focus(entries)
+    if not patient or not focus:
+        raise InvalidContent(
+            Issue("business-rule", "A handoff needs a patient and a plan or an order for them.")
+        )
+    bundle = {**outgoing.bundle, "entry": list(outgoing.bundle["entry"])}
+    task_url = _first(entries, "Task")
+    if task_url and entries[task_url].get("status") == "draft":
+        raise InvalidContent(
+            Issue("business-rule", "The referral is a draft; give it the status sent first.")
+        )
+    if not task_url:
+        task_url = f"urn:uuid:{uuid5(namespace, f'{handoff} Task')}"
+        task = _task(
+            handoff,
+            base=base,
+            profile=profile,
+            focus=focus,
+            patient=patient,
+            requester=_requester(entries, entries[patient]),
+            partner=partner,
+            now=now,
+        )
+        task["id"] = task_url.removeprefix("urn:uuid:")
+        search = f"identifier={quote(base, safe=':/')}/handoff|{handoff}"
+        bundle["entry"].append(bundles.create_entry(task, full_url=task_url, if_none_exist=search))
+    return Package(bundle, task_url, focus, patient)
+
+
+def _first(entries: Entries, resource_type: str) -> str:
+    matching = (url for url, one in entries.items() if one.get("resourceType") == resource_type)
+    return next(matching, "")
+
+
+def _focus(entries: Entries) -> str:
+    """What the partner is asked for: the plan that no other plan contains, else the first order."""
+    plans = (
+        url
+        for url, one in entries.items()
+        if one.get("resourceType") == "CarePlan" and "partOf" not in one
+    )
+    return next(plans, "") or _first(entries, "ServiceRequest")
+
+
+def _requester(entries: Entries, patient: Resource) -> str:
+    managing = str((patient.get("managingOrganization") or {}).get("reference") or "")
+    return managing if managing in entries else _first(entries, "Organization")
+
+
+def _task(
+    handoff: str,
+    *,
+    base: str,
+    profile: Profile,
+    focus: str,
+    patient: str,
+    requester: str,
+    partner: str,
+    now: datetime,
+) -> JsonObject:
+    task: JsonObject = {
+        "resourceType": "Task",
+        "identifier": [{"system": f"{base}/handoff", "value": handoff}],
+        "status": REFERRAL[ReferralState.SENT].task_status(profile),
+        "intent": "order",
+        "code": {"coding": [{"system": TASK_CODES, "code": "fulfill"}]},
+        "focus": {"reference": focus},
+        "for": {"reference": patient},
+        "authoredOn": to_instant(now),
+        "owner": {"display": partner},
+    }
+    if requester:
+        task["requester"] = {"reference": requester}
+    return task

@@ -1,0 +1,110 @@
+"""Starting a handoff: the document, its resources and its outbox row in one transaction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.fhir import wire
+from fhirbridge.handoffs import partners
+from fhirbridge.handoffs.held import held_by
+from fhirbridge.handoffs.package import Outgoing, Package, handoff_id, pack
+from fhirbridge.partners.plan import SendPlan, plan
+from fhirbridge.partners.registry import Partner
+from fhirbridge.storage import handoffs, outbox, outbox_rows
+from fhirbridge.storage.keys import patient_key_of
+from fhirbridge.storage.session import Session
+from fhirbridge.workflow.words import DeliveryState, ReferralState
+
+Receive = Callable[[Session], Outgoing]
+_ON_ITS_WAY = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.DELIVERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A handoff that was started. `is_new` is False when this version was on its way before."""
+
+    handoff_id: str
+    outbox_id: int
+    state: DeliveryState
+    is_new: bool
+    replaced: int = 0
+
+
+def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
+    """Take a document in and enqueue it for a partner, together or not at all.
+
+    `receive` stores the document inside the transaction it is given and returns what goes out.
+    The same version for the same partner is enqueued once; a newer one replaces an older one of
+    which nothing was sent. Raises NotFound for an unknown partner.
+    """
+    with bridge.database.transaction() as session:
+        partner = partners.load(session, bridge, partner_name)
+        outgoing = receive(session)
+        package = _package(bridge, partner, outgoing)
+        identity = handoff_id(bridge.custodian.namespace, outgoing, partner.name)
+        custodian_id, now = bridge.custodian.id, bridge.now()
+        known = handoffs.get(session, custodian_id, identity)
+        earlier = outbox_rows.of_handoff(session, custodian_id, identity)
+        if (
+            known
+            and known.document_version == outgoing.version
+            and earlier
+            and earlier[0].state in _ON_ITS_WAY
+        ):
+            return Receipt(identity, earlier[0].id, earlier[0].state, is_new=False)
+        patient_key = patient_key_of({f"Patient/{package.patient_id}"})
+        handoffs.put(
+            session,
+            custodian_id,
+            handoffs.HandoffRow(
+                identity,
+                outgoing.kind,
+                outgoing.source_system,
+                outgoing.record_id,
+                outgoing.version,
+                partner.name,
+                patient_key,
+                ReferralState.SENT.value,
+                now,
+                now,
+                details={"task": package.task, "focus": package.focus},
+            ),
+        )
+        replaced = outbox.replace_unsent(session, custodian_id, identity, now)
+        item = outbox.Item(
+            identity,
+            partner.name,
+            patient_key,
+            partner.policy.to_json() | {"profile": partner.profile},
+            wire.dump(package.bundle),
+        )
+        outbox_id = outbox.enqueue(session, custodian_id, item, now)
+    return Receipt(identity, outbox_id, DeliveryState.QUEUED, is_new=True, replaced=replaced)
+
+
+def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
+    """The plan that sending this document now would follow; nothing is stored or sent."""
+    with bridge.database.read() as session:
+        partner = partners.load(session, bridge, partner_name)
+        package = _package(bridge, partner, outgoing)
+        patient_key = patient_key_of({f"Patient/{package.patient_id}"})
+        held = held_by(
+            session,
+            bridge.custodian.id,
+            partner.name,
+            patient_key=patient_key,
+            bundle=package.bundle,
+        )
+    return plan(package.bundle, partner.abilities, held=held)
+
+
+def _package(bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Package:
+    return pack(
+        outgoing,
+        handoff=handoff_id(bridge.custodian.namespace, outgoing, partner.name),
+        namespace=bridge.custodian.namespace,
+        base=bridge.settings.base,
+        partner=partner.name,
+        profile=partner.profile,
+        now=bridge.now(),
+    )

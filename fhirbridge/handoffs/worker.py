@@ -1,0 +1,113 @@
+"""The delivery process: threads that deliver what is due and look at Tasks whose turn it is.
+
+As many processes as wanted run side by side; leases keep them apart. When it is asked to stop,
+attempts under way finish and nothing new is begun.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.handoffs.deliver import Attempted, attempt
+from fhirbridge.handoffs.follow import CLOSED, Followed, follow_next
+from fhirbridge.storage import handoffs, outbox
+
+_LOG = logging.getLogger("fhirbridge.work")
+_IDLE_SECONDS = 1.0  # other processes enqueue without telling us
+_AFTER_FAULT_SECONDS = 5.0
+
+Heard = Callable[[Attempted | Followed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """How a delivery process works: so many threads, so many attempts at once per partner."""
+
+    threads: int = 4
+    per_partner: int = 1
+
+
+def _say_nothing(_event: Attempted | Followed) -> None:
+    return None
+
+
+def drain(bridge: Bridge, *, crew: Crew | None = None, heard: Heard = _say_nothing) -> int:
+    """Deliver and follow all that is due now, in this thread; returns the number of attempts."""
+    owner = bridge.new_id()
+    per_partner = (crew or Crew()).per_partner
+    count = 0
+    while attempted := attempt(bridge, owner, per_partner=per_partner):
+        heard(attempted)
+        count += 1
+    while followed := follow_next(bridge):
+        heard(followed)
+    return count
+
+
+def work(
+    bridge: Bridge, stop: threading.Event, *, crew: Crew | None = None, heard: Heard = _say_nothing
+) -> None:
+    """Deliver until `stop` is set; returns when the attempts under way have finished."""
+    crew = crew or Crew()
+    threads = [
+        threading.Thread(
+            target=_deliver_until, args=(bridge, stop, crew, heard), name=f"deliver-{number}"
+        )
+        for number in range(crew.threads)
+    ]
+    threads.append(
+        threading.Thread(target=_follow_until, args=(bridge, stop, heard), name="follow")
+    )
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _deliver_until(bridge: Bridge, stop: threading.Event, crew: Crew, heard: Heard) -> None:
+    owner = bridge.new_id()
+    while not stop.is_set():
+        try:
+            attempted = attempt(bridge, owner, per_partner=crew.per_partner)
+        except Exception as exc:  # one broken row or a busy database must not end the process
+            _LOG.error("delivery failed: %s", type(exc).__name__)
+            stop.wait(_AFTER_FAULT_SECONDS)
+            continue
+        if attempted is None:
+            stop.wait(_idle_seconds(bridge, _next_delivery_at(bridge)))
+        else:
+            heard(attempted)
+
+
+def _follow_until(bridge: Bridge, stop: threading.Event, heard: Heard) -> None:
+    while not stop.is_set():
+        try:
+            followed = follow_next(bridge)
+        except Exception as exc:  # as above
+            _LOG.error("following failed: %s", type(exc).__name__)
+            stop.wait(_AFTER_FAULT_SECONDS)
+            continue
+        if followed is None:
+            stop.wait(_idle_seconds(bridge, _next_look_at(bridge)))
+        else:
+            heard(followed)
+
+
+def _next_delivery_at(bridge: Bridge) -> datetime | None:
+    with bridge.database.read() as session:
+        return outbox.next_due_at(session, bridge.custodian.id)
+
+
+def _next_look_at(bridge: Bridge) -> datetime | None:
+    with bridge.database.read() as session:
+        return handoffs.follow_due_at(session, bridge.custodian.id, CLOSED)
+
+
+def _idle_seconds(bridge: Bridge, due_at: datetime | None) -> float:
+    """How long to rest: until something is due, at most a second, and never not at all."""
+    if due_at is None:
+        return _IDLE_SECONDS
+    return min(max((due_at - bridge.now()).total_seconds(), 0.02), _IDLE_SECONDS)
