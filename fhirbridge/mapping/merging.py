@@ -40,10 +40,10 @@ def _merge_lists(into: list[Json], part: list[Json], node: NativeNode | None) ->
     for item in part:
         value = _key(item, key)
         if value in known and None not in value:
-            into[known[value]] = merge_native(into[known[value]], _tidy(item), item_node)
+            into[known[value]] = merge_native(into[known[value]], _tidy(item, key), item_node)
         else:
             known[value] = len(into)
-            into.append(_tidy(item))
+            into.append(_tidy(item, key))
     return into
 
 
@@ -54,10 +54,12 @@ def _key(item: Json, key: str) -> tuple[Json, ...]:
     return tuple(item.get(name, copied.get(name)) for name in key.split("+"))
 
 
-def _tidy(item: Json) -> Json:
+def _tidy(item: Json, key: str | None = None) -> Json:
+    """Give an item the copied fields that identify it; other copies are not values."""
     if isinstance(item, dict) and COPIED_KEY in item:
         copied = item.pop(COPIED_KEY)
-        return {**copied, **item}
+        names = key.split("+") if key else ()
+        return {**{name: copied[name] for name in names if name in copied}, **item}
     return item
 
 

@@ -242,7 +242,11 @@ class Builder:
             segments = (*rest, *self._expand(parse(child.fhir), child))
             if child.form == "const" and child.required:
                 yield Constraint(segments, value=self._const(child, segments))
-            elif child.form == "native" and child.native == rule.key:
+            elif (
+                child.form == "native"
+                and child.native == rule.key
+                and (child.reads or not child.codec)  # a codec may leave a copy out
+            ):
                 yield Constraint(segments, value=PRESENT)
 
     def _leaf_of(self, rule: Rule, scope: _Scope) -> Leaf:
