@@ -219,20 +219,46 @@ def _write(
         version = replace(version, key=insert_resource(session, version, labels))
     else:
         point_to(session, version, labels)
-        session.rows(_CLEAR_PATIENTS, of_key=version.key)
-        search_index.clear(session, version.key)
-        integrity.clear(session, version.key)
+        _clear(session, version.key)
     insert_version(session, version, labels)
-    if len(patients) > 1:
-        _write_patients(session, version.key, labels.custodian_id, patients)
-    index_values = values.extract(stamped, timezone=circumstances.zone, bases=circumstances.bases)
-    search_index.write(session, version.key, labels, index_values)
-    integrity.write(session, version.key, circumstances.custodian_id, stamped, circumstances.bases)
+    _derive(session, circumstances, version.key, stamped, patients=patients, labels=labels)
     return version
 
 
+def derive_again(session: Session, circumstances: Circumstances, version: ResourceVersion) -> None:
+    """Rebuild the rows that are made from a current version; its labels stay."""
+    _clear(session, version.key)
+    if not version.deleted:
+        resource = wire.parse(version.content)
+        labels = labels_of(session, version.key)
+        patients = patients_of(resource)
+        _derive(session, circumstances, version.key, resource, patients=patients, labels=labels)
+
+
+def _clear(session: Session, key: int) -> None:
+    session.rows(_CLEAR_PATIENTS, of_key=key)
+    search_index.clear(session, key)
+    integrity.clear(session, key)
+
+
+def _derive(
+    session: Session,
+    circumstances: Circumstances,
+    key: int,
+    resource: Resource,
+    *,
+    patients: frozenset[str],
+    labels: Labels,
+) -> None:
+    if len(patients) > 1:
+        _write_patients(session, key, labels.custodian_id, patients)
+    found = values.extract(resource, timezone=circumstances.zone, bases=circumstances.bases)
+    search_index.write(session, key, labels, found)
+    integrity.write(session, key, labels.custodian_id, resource, circumstances.bases)
+
+
 def _write_patients(
-    session: Session, key: int, custodian_id: int, patients: frozenset[str] | set[str]
+    session: Session, key: int, custodian_id: int, patients: frozenset[str]
 ) -> None:
     session.run_many(
         _INSERT_PATIENT,

@@ -33,7 +33,8 @@ class Statement:
         if known is None:
             compiled = self._element.compile(dialect=dialect, column_keys=self._columns)
             known = (str(compiled), tuple(compiled.positiontup or ()))
-            self.constants = {k: v for k, v in compiled.params.items() if v is not None}
+            if not self._columns:
+                self.constants = {k: v for k, v in compiled.params.items() if v is not None}
             self._compiled[dialect.name] = known
         return known
 

@@ -1,0 +1,52 @@
+"""`fhirbridge db`: create or upgrade the database, rebuild what is derived in it."""
+
+import sys
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from fhirbridge import bridge as bridges
+from fhirbridge import config
+from fhirbridge.storage.database import Database
+from fhirbridge.storage.reindex import reindex
+from fhirbridge.storage.resources import Circumstances
+
+
+@click.group()
+def command() -> None:
+    """Create, upgrade and repair the database."""
+
+
+@command.command()
+def upgrade() -> None:
+    """Create the schema and the custodian if they are missing, and check their version."""
+    settings = config.load()
+    database = Database(settings.database_url)
+    try:
+        database.upgrade(custodian=settings.custodian)
+    finally:
+        database.close()
+    click.echo("The database is ready.", err=True)
+
+
+@command.command("reindex")
+def reindex_command() -> None:
+    """Rebuild search index, patients and references from the stored resources."""
+    bridge = bridges.build(config.load())
+    circumstances = Circumstances(
+        custodian_id=bridge.custodian.id,
+        now=bridge.now(),
+        zone=bridge.settings.zone,
+        bases=(bridge.settings.own_base,),
+    )
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("Reindexing", total=None)
+        done = reindex(
+            bridge.database,
+            circumstances,
+            report=lambda count: progress.update(task, completed=count),
+        )
+    bridge.close()
+    click.echo(f"{done} resources were indexed again.", err=True)
