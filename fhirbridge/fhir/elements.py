@@ -48,7 +48,8 @@ class Branch:
     """One way through an expression. `evaluate` reads values of `type` from a resource.
 
     `first` is the JSON name of the top-level element that must be there for any value to be
-    found, "" if none must. `children` is the type or path that holds the child elements, `system` the code system implied by a required binding of a code.
+    found, "" if none must. `children` is the type or path that holds the child elements,
+    `system` the code system implied by a required binding of a code.
     `evaluate` takes the focus (the resource itself, or the base element of a composite) and the
     resource.
     """

@@ -30,7 +30,7 @@ Reader: TypeAlias = Callable[[Json, str, SearchContext], Iterable[Value]]
 
 @dataclass(frozen=True, slots=True)
 class IndexValue:
-    """One value under one parameter (`CarePlan.category`, or with a suffix, `….subject:identifier`).
+    """One value under one parameter: `CarePlan.category`, or `CarePlan.subject:identifier`.
 
     `ordinal` tells the repetitions of the base element of a composite parameter apart; 0 else.
     """
@@ -50,6 +50,8 @@ class _Reading:
 @dataclass(frozen=True, slots=True)
 class _Composite:
     base: Branch
+    start: int
+    names: frozenset[str]
     parts: tuple[_Reading, ...]
 
 
@@ -92,15 +94,26 @@ def extract(
                 for value in reading.reader(node, branch.system, context):
                     found[IndexValue(reading.parameter, value)] = None
     for composite in _composites(resource["resourceType"]):
-        if composite.base.first not in resource:
+        if composite.base.first and composite.base.first not in resource:
             continue
         nodes = composite.base.evaluate(resource, resource)
-        for ordinal, base in enumerate(nodes, start=1):
-            for part in composite.parts:
-                for node in part.branch.evaluate(base, resource):
-                    for value in part.reader(node, part.branch.system, context):
-                        found[IndexValue(part.parameter, value, ordinal)] = None
+        for ordinal, base in enumerate(nodes, start=composite.start):
+            found.update(_together(composite, base, resource, ordinal, context))
     return tuple(found)
+
+
+def _together(
+    composite: _Composite, base: Json, resource: Resource, ordinal: int, context: SearchContext
+) -> dict[IndexValue, None]:
+    """The values of all parts, or none if one of the parts has none: then nothing can match."""
+    found = {
+        IndexValue(part.parameter, value, ordinal): None
+        for part in composite.parts
+        for node in part.branch.evaluate(base, resource)
+        for value in part.reader(node, part.branch.system, context)
+    }
+    complete = {value.parameter for value in found} == composite.names
+    return found if complete else {}
 
 
 @cache
@@ -127,16 +140,23 @@ def _composites(resource_type: str) -> tuple[_Composite, ...]:
     for parameter in search_parameters(resource_type).values():
         if parameter.type != "composite":
             continue
+        names = [component_name(parameter, n + 1) for n in range(len(parameter.components))]
         for base in compile_expression(parameter.expression, resource_type):
-            # A composite of the whole resource is the conjunction of its parts.
-            if base.first:
-                found.append(_Composite(base, tuple(_parts(parameter, base.children))))
+            found.append(
+                _Composite(
+                    base=base,
+                    # The resource itself is 1 where its repeated elements follow from 2 on.
+                    start=2 if base.first else 1,
+                    names=frozenset(names),
+                    parts=tuple(_parts(parameter, base.children)),
+                )
+            )
     return tuple(found)
 
 
 def _parts(parameter: SearchParameter, focus: str) -> Iterable[_Reading]:
-    for number_, component in enumerate(parameter.components, start=1):
-        name = component_name(parameter, number_)
+    for position, component in enumerate(parameter.components, start=1):
+        name = component_name(parameter, position)
         for reading in _of(component.parameter, name, component.expression, focus):
             if reading.parameter == name:
                 yield reading

@@ -1,0 +1,248 @@
+"""Search clauses -> SQL over the index tables.
+
+Every clause that can be looked up becomes a `Source`: rows of an index, and which column holds
+the key of the resource. A source can lead a query, or be asked about one resource.
+"""
+
+from dataclasses import dataclass
+from itertools import count
+
+from fhirbridge.fhir.definitions import definitions
+from fhirbridge.search.clauses import (
+    AnyOf,
+    Chain,
+    Clause,
+    Has,
+    Identity,
+    Missing,
+    SearchClause,
+    Together,
+)
+from fhirbridge.search.parameter_types.date import DateCriterion
+from fhirbridge.search.parameter_types.token import TokenCriterion
+from fhirbridge.search.scope import Scope
+from fhirbridge.search.values import IDENTIFIER
+from fhirbridge.storage.fragments import Sql, joined, one_of
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.search_criteria import (
+    any_criterion,
+    date_condition,
+    table_of,
+    table_of_parameter,
+)
+
+ID = "Resource._id"
+LAST_UPDATED = "Resource._lastUpdated"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows that match a clause: `SELECT key FROM tables WHERE where`."""
+
+    tables: str
+    key: str
+    where: Sql
+
+    def keys(self) -> Sql:
+        """The keys of all matching resources, as a subquery."""
+        text = f"SELECT {self.key} FROM {self.tables} WHERE {self.where.text}"  # noqa: S608
+        return Sql(text, self.where.parameters)
+
+    def holds_for(self, key: str) -> Sql:
+        """Whether the resource in the column `key` is among them."""
+        text = (
+            f"EXISTS (SELECT 1 FROM {self.tables}"  # noqa: S608
+            f" WHERE {self.where.text} AND {self.key} = {key})"
+        )
+        return Sql(text, self.where.parameters)
+
+
+class Builder:
+    """Makes the SQL of clauses for one custodian and one scope, with unique table aliases."""
+
+    def __init__(self, custodian_id: int, scope: Scope) -> None:
+        self._custodian_id = custodian_id
+        self._scope = scope
+        self._aliases = count(1)
+
+    def alias(self, letter: str) -> str:
+        """A table alias that this query does not use yet."""
+        return f"{letter}{next(self._aliases)}"
+
+    def visible(self, alias: str) -> list[Sql]:
+        """The conditions on a row of any table: this custodian's, and inside the scope."""
+        found = [Sql(f"{alias}.custodian_id = ?", (self._custodian_id,))]
+        if self._scope.patient_keys is not None:
+            found.append(one_of(f"{alias}.patient_key", self._scope.patient_keys))
+        if self._scope.content_classes is not None:
+            found.append(one_of(f"{alias}.content_class", self._scope.content_classes))
+        return found
+
+    def condition(self, clause: SearchClause, key: str) -> Sql:
+        """Whether a clause holds for the resource in the column `key`."""
+        if isinstance(clause, Missing):
+            found = self._present(clause).holds_for(key)
+            return Sql(f"NOT {found.text}", found.parameters) if clause.missing else found
+        if isinstance(clause, AnyOf):
+            return joined([self.condition(each, key) for each in clause.clauses], "OR")
+        if isinstance(clause, Clause) and clause.negated:
+            found = self._values(clause).holds_for(key)
+            return Sql(f"NOT {found.text}", found.parameters)
+        source = self.source(clause)
+        assert source is not None  # noqa: S101  (the rest can lead)
+        return source.holds_for(key)
+
+    def source(self, clause: SearchClause) -> Source | None:
+        """The rows that match a clause; None for a clause that cannot be looked up."""
+        match clause:
+            case Clause():
+                return None if clause.negated else self._values(clause)
+            case Chain():
+                return self._chain(clause)
+            case Has():
+                return self._has(clause)
+            case Together():
+                return self._together(clause)
+            case Identity(references=references):
+                alias = self.alias("r")
+                keys = [key_of(reference) for reference in references]
+                return self._resources(alias, one_of(f"{alias}.reference_key", keys))
+            case AnyOf():
+                return self._any_of(clause)
+            case _:
+                return None
+
+    def _resources(self, alias: str, condition: Sql) -> Source:
+        where = [*self.visible(alias), condition, Sql(f"NOT {alias}.deleted")]
+        return Source(f"resources {alias}", f"{alias}.key", joined(where, "AND"))
+
+    def _values(self, clause: Clause) -> Source:
+        name = clause.parameter.name
+        if name == ID:
+            alias = self.alias("r")
+            codes = [each.code for each in clause.criteria if isinstance(each, TokenCriterion)]
+            keys = [
+                key_of(f"{type_name}/{code}")
+                for code in codes
+                for type_name in sorted(definitions().resource_types)
+            ]
+            return self._resources(alias, one_of(f"{alias}.reference_key", keys))
+        if name == LAST_UPDATED:
+            alias = self.alias("r")
+            parts = [
+                date_condition(each, f"{alias}.last_updated", f"{alias}.last_updated")
+                for each in clause.criteria
+                if isinstance(each, DateCriterion)
+            ]
+            return self._resources(alias, joined(parts, "OR"))
+        alias = self.alias("x")
+        return Source(
+            f"{table_of(clause)} {alias}", f"{alias}.resource_key", self._row(clause, alias)
+        )
+
+    def _row(self, clause: Clause, alias: str) -> Sql:
+        """The condition on one index row."""
+        return joined(
+            [
+                *self.visible(alias),
+                one_of(f"{alias}.parameter", [key_of(name) for name in clause.names]),
+                any_criterion(clause.criteria, alias),
+            ],
+            "AND",
+        )
+
+    def _present(self, clause: Missing) -> Source:
+        if clause.parameter.name in (ID, LAST_UPDATED):
+            alias = self.alias("r")
+            return self._resources(alias, Sql("1 = 1"))
+        alias = self.alias("x")
+        keys = [key_of(name) for name in clause.names]
+        where = [*self.visible(alias), one_of(f"{alias}.parameter", keys)]
+        present = Source(
+            f"{table_of_parameter(clause.parameter)} {alias}",
+            f"{alias}.resource_key",
+            joined(where, "AND"),
+        )
+        if clause.parameter.type != "reference":
+            return present
+        # A reference may be an identifier only.
+        other = self.alias("x")
+        keys = [key_of(name + IDENTIFIER) for name in clause.names]
+        where = [*self.visible(other), one_of(f"{other}.parameter", keys)]
+        by_identifier = Source(
+            f"index_tokens {other}", f"{other}.resource_key", joined(where, "AND")
+        )
+        return self._union([present, by_identifier])
+
+    def _chain(self, clause: Chain) -> Source:
+        alias, target = self.alias("x"), self.alias("r")
+        conditions = [self._among(each, f"{target}.key") for each in clause.clauses]
+        targets = joined([*self.visible(target), joined(conditions, "OR")], "AND")
+        inner = (
+            f"{alias}.target_key IN (SELECT {target}.reference_key"  # noqa: S608
+            f" FROM resources {target} WHERE {targets.text})"
+        )
+        where = [
+            *self.visible(alias),
+            one_of(f"{alias}.parameter", [key_of(name) for name in clause.names]),
+            Sql(inner, targets.parameters),
+        ]
+        return Source(f"index_references {alias}", f"{alias}.resource_key", joined(where, "AND"))
+
+    def _has(self, clause: Has) -> Source:
+        alias, referrer = self.alias("r"), self.alias("x")
+        among = self._among(clause.clause, f"{referrer}.resource_key")
+        where = joined(
+            [
+                *self.visible(referrer),
+                Sql(f"{referrer}.parameter = ?", (key_of(clause.name),)),
+                among,
+            ],
+            "AND",
+        )
+        inner = (
+            f"{alias}.reference_key IN (SELECT {referrer}.target_key"  # noqa: S608
+            f" FROM index_references {referrer} WHERE {where.text})"
+        )
+        return self._resources(alias, Sql(inner, where.parameters))
+
+    def _among(self, clause: SearchClause, key: str) -> Sql:
+        """As `condition`, but looked up at once where that can be done."""
+        source = self.source(clause)
+        if source is None:
+            return self.condition(clause, key)
+        keys = source.keys()
+        return Sql(f"{key} IN ({keys.text})", keys.parameters)
+
+    def _together(self, clause: Together) -> Source:
+        tables, conditions = [], []
+        first = ""
+        for part in clause.parts:
+            alias = self.alias("x")
+            condition = self._row(part, alias)
+            if first:
+                same = (
+                    f"{alias}.resource_key = {first}.resource_key"
+                    f" AND {alias}.ordinal = {first}.ordinal"
+                )
+                condition = joined([Sql(same), condition], "AND")
+            first = first or alias
+            tables.append(f"{table_of(part)} {alias}")
+            conditions.append(condition)
+        return Source(", ".join(tables), f"{first}.resource_key", joined(conditions, "AND"))
+
+    def _any_of(self, clause: AnyOf) -> Source | None:
+        sources = [self.source(each) for each in clause.clauses]
+        found = [source for source in sources if source is not None]
+        return self._union(found) if len(found) == len(sources) else None
+
+    def _union(self, sources: list[Source]) -> Source:
+        if len(sources) == 1:
+            return sources[0]
+        alias = self.alias("u")
+        parts = [source.keys() for source in sources]
+        text = " UNION ".join(f"{part.text}" for part in parts)
+        # The first column of a UNION gives the name.
+        inner = f"(SELECT 0 AS key WHERE 1 = 0 UNION {text}) {alias}"
+        parameters = tuple(value for part in parts for value in part.parameters)
+        return Source(inner, f"{alias}.key", Sql("1 = 1", parameters))

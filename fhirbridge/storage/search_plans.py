@@ -1,0 +1,259 @@
+"""How a search is carried out: which clause leads, what rows are sorted by, and the SQL of it.
+
+SQLite keeps the order of tables across CROSS JOIN: the leading clause comes first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhirbridge.search.clauses import AnyOf, Chain, Clause, Has, Identity, SearchClause, Together
+from fhirbridge.search.parameter_types.reference import ReferenceCriterion
+from fhirbridge.search.parameter_types.string import StringCriterion
+from fhirbridge.search.parameter_types.token import TokenCriterion
+from fhirbridge.search.parameter_types.uri import UriCriterion
+from fhirbridge.search.query import SearchQuery, SortKey
+from fhirbridge.search.scope import EVERYTHING, Scope
+from fhirbridge.storage.fragments import Sql, joined, one_of
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.search_conditions import ID, LAST_UPDATED, Builder, Source
+from fhirbridge.storage.search_criteria import table_of_parameter
+from fhirbridge.storage.session import Session
+
+# A clause with at most this rank leads at once; among the others the smaller one does.
+_SELECTIVE = 2
+_MANY = 1000
+
+# Above all dates, keys and numbers that are likely; what has no value is sorted with them.
+_HIGHEST = 2**62
+_LAST_TEXT = "\U0010ffff"
+# parameter type -> the columns for the ascending and the descending order
+_SORT_COLUMNS: dict[str, tuple[str, str]] = {
+    "token": ("code", "code"),
+    "string": ("normalized", "normalized"),
+    "date": ("low", "high"),
+    "reference": ("target_key", "target_key"),
+    "number": ("low", "high"),
+    "quantity": ("low", "high"),
+    "uri": ("uri", "uri"),
+}
+_TEXTS = frozenset({"token", "string", "uri"})
+
+
+@dataclass(frozen=True, slots=True)
+class OrderColumn:
+    """A column of the page by which it is sorted; `expression` says what it is."""
+
+    name: str
+    expression: Sql
+    descending: bool
+
+    @property
+    def direction(self) -> str:
+        """What follows the name in ORDER BY."""
+        return " DESC" if self.descending else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`SELECT … FROM tables WHERE where`, `key` being the expression of the resource's key.
+
+    `is_direct`: the order needs nothing but columns of `tables`, so that an index can give it.
+    `repeats`: one resource may come in several rows.
+    """
+
+    tables: str
+    key: str
+    where: Sql
+    order: tuple[OrderColumn, ...]
+    is_direct: bool
+    repeats: bool
+
+    def page(self, after: Sequence[Any], limit: int) -> Sql:
+        """The order columns and `key` of up to `limit` resources that come after a row."""
+        return self._direct(after, limit) if self.is_direct else self._sorted(after, limit)
+
+    def count(self, limit: int | None) -> Sql:
+        """The number of matches, not counted much beyond `limit`."""
+        key = f"DISTINCT {self.key}" if self.repeats else "1"
+        bound = "" if limit is None else f" LIMIT {limit + 1}"
+        inner = f"SELECT {key} FROM {self.tables} WHERE {self.where.text}{bound}"  # noqa: S608
+        return Sql(f"SELECT COUNT(*) FROM ({inner}) c", self.where.parameters)  # noqa: S608
+
+    def _direct(self, after: Sequence[Any], limit: int) -> Sql:
+        where = [self.where]
+        if after:
+            where.append(_beyond([c.expression.text for c in self.order], self.order, after))
+        condition = joined(where, "AND")
+        columns = ", ".join(f"{c.expression.text} AS {c.name}" for c in self.order)
+        group = ", ".join(dict.fromkeys([*(c.expression.text for c in self.order), self.key]))
+        grouping = f" GROUP BY {group}" if self.repeats else ""
+        order = ", ".join(f"{c.expression.text}{c.direction}" for c in self.order)
+        text = (
+            f"SELECT {columns}, {self.key} AS key FROM {self.tables}"  # noqa: S608
+            f" WHERE {condition.text}{grouping} ORDER BY {order} LIMIT ?"
+        )
+        return Sql(text, (*condition.parameters, limit))
+
+    def _sorted(self, after: Sequence[Any], limit: int) -> Sql:
+        columns = ", ".join(f"{c.expression.text} AS {c.name}" for c in self.order)
+        parameters = [value for c in self.order for value in c.expression.parameters]
+        parameters += self.where.parameters
+        condition = Sql("1 = 1")
+        if after:
+            condition = _beyond([f"q.{c.name}" for c in self.order], self.order, after)
+        order = ", ".join(f"q.{c.name}{c.direction}" for c in self.order)
+        text = (
+            f"SELECT q.* FROM (SELECT {columns}, d.key AS key"  # noqa: S608
+            f" FROM (SELECT DISTINCT {self.key} AS key FROM {self.tables}"
+            f" WHERE {self.where.text}) d CROSS JOIN resources o WHERE o.key = d.key) q"
+            f" WHERE {condition.text} ORDER BY {order} LIMIT ?"
+        )
+        return Sql(text, (*parameters, *condition.parameters, limit))
+
+
+def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_id: int) -> Plan:
+    """Decide how to carry out a query; may count how much the clauses match to do so."""
+    builder = Builder(custodian_id, scope)
+    leading = _leading(session, builder, query.clauses)
+    if leading is None:
+        tables, key = "resources r", "r.key"
+        where = [*builder.visible("r"), Sql("NOT r.deleted")]
+        remaining = query.clauses
+        if query.types:
+            where.append(one_of("r.resource_type", query.types))
+    else:
+        clause, source = leading
+        tables, key = source.tables, source.key
+        where = [source.where]
+        remaining = tuple(each for each in query.clauses if each is not clause)
+        limited = scope != EVERYTHING
+        if limited or (query.types and not _says_type(clause)):
+            tables = f"{tables} CROSS JOIN resources r"
+            where += [Sql(f"r.key = {key}"), *builder.visible("r")]
+            if query.types:
+                where.append(one_of("r.resource_type", query.types))
+    where += [builder.condition(each, key) for each in remaining]
+    is_direct = not query.sort if leading else all(_is_column(each) for each in query.sort)
+    return Plan(
+        tables=tables,
+        key=key,
+        where=joined(where, "AND"),
+        order=_order(builder, query, key if is_direct else "d.key", is_led=leading is not None),
+        is_direct=is_direct,
+        repeats=leading is not None,
+    )
+
+
+def _leading(
+    session: Session, builder: Builder, clauses: Sequence[SearchClause]
+) -> tuple[SearchClause, Source] | None:
+    """The clause that leads, and its rows; None if every clause can only be asked about a row."""
+    found = [(each, source) for each in clauses if (source := builder.source(each)) is not None]
+    found.sort(key=lambda candidate: _rank(candidate[0]))
+    if len(found) < 2 or _rank(found[0][0]) <= _SELECTIVE:
+        return found[0] if found else None
+    return min(found, key=lambda candidate: _size(session, candidate[1]))
+
+
+def _size(session: Session, source: Source) -> int:
+    """How many rows a source has, counted up to `_MANY`."""
+    inner = f"SELECT 1 FROM {source.tables} WHERE {source.where.text} LIMIT {_MANY}"  # noqa: S608
+    text = f"SELECT COUNT(*) FROM ({inner}) c"  # noqa: S608
+    found: int = session.driver.execute(text, source.where.parameters).fetchone()[0]
+    return found
+
+
+def _rank(clause: SearchClause) -> int:
+    """Smaller means fewer matches, as a rule."""
+    match clause:
+        case Identity():
+            return 0
+        case Clause(parameter=parameter) if parameter.name == ID:
+            return 0
+        case Clause(parameter=parameter, criteria=(TokenCriterion(code=str()), *_)):
+            return 1 if parameter.code == "identifier" else 6
+        case Clause(criteria=(ReferenceCriterion(), *_)):
+            return 2
+        case Clause(criteria=(StringCriterion() | UriCriterion(), *_)):
+            return 3
+        case Chain() | Has() | Together() | AnyOf():
+            return 4
+        case _:
+            return 5
+
+
+def _says_type(clause: SearchClause) -> bool:
+    """True if only resources of the searched type can match, whatever the type is."""
+    match clause:
+        case Clause(names=names) | Chain(names=names):
+            return not any(name.startswith("Resource.") for name in names)
+        case Together() | Identity():
+            return True
+        case AnyOf(clauses=clauses):
+            return all(_says_type(each) for each in clauses)
+        case _:
+            return False
+
+
+def _is_column(key: SortKey) -> bool:
+    return key.parameter.name in (ID, LAST_UPDATED)
+
+
+def _order(
+    builder: Builder, query: SearchQuery, key: str, *, is_led: bool
+) -> tuple[OrderColumn, ...]:
+    row = "o" if key == "d.key" else "r"
+    columns = [
+        OrderColumn(f"o{number}", _sort_expression(builder, each, row, key), each.descending)
+        for number, each in enumerate(query.sort)
+    ]
+    # The last key is unique, and runs in the direction of the one before, as its index does.
+    last = Sql(key)
+    if not is_led and not query.sort and len(query.types) == 1:
+        last = Sql("r.resource_id")
+    descending = query.sort[-1].descending if query.sort else False
+    return (*columns, OrderColumn("last_key", last, descending))
+
+
+def _sort_expression(builder: Builder, sort: SortKey, row: str, key: str) -> Sql:
+    parameter = sort.parameter
+    if parameter.name == ID:
+        return Sql(f"{row}.resource_id")
+    if parameter.name == LAST_UPDATED:
+        return Sql(f"{row}.last_updated")
+    alias = builder.alias("s")
+    low, high = _SORT_COLUMNS[parameter.type]
+    column = f"MAX({alias}.{high})" if sort.descending else f"MIN({alias}.{low})"
+    where = joined(
+        [
+            Sql(f"{alias}.resource_key = {key}"),
+            one_of(f"{alias}.parameter", [key_of(name) for name in sort.names]),
+            *builder.visible(alias),
+        ],
+        "AND",
+    )
+    # Resources without a value come last in both directions.
+    missing: str | int = _HIGHEST * (-1 if sort.descending else 1)
+    if parameter.type in _TEXTS:
+        missing = "" if sort.descending else _LAST_TEXT
+    text = (
+        f"COALESCE((SELECT {column} FROM {table_of_parameter(parameter)} {alias}"  # noqa: S608
+        f" WHERE {where.text}), ?)"
+    )
+    return Sql(text, (*where.parameters, missing))
+
+
+def _beyond(names: Sequence[str], order: Sequence[OrderColumn], after: Sequence[Any]) -> Sql:
+    """Whether a row comes after the row with the values `after`."""
+    descending = [column.descending for column in order]
+    if len(set(descending)) == 1:
+        sign = "<" if descending[0] else ">"
+        marks = ", ".join("?" * len(names))
+        return Sql(f"({', '.join(names)}) {sign} ({marks})", tuple(after))
+    alternatives = []
+    for position, name in enumerate(names):
+        same = [Sql(f"{names[n]} = ?", (after[n],)) for n in range(position)]
+        sign = "<" if descending[position] else ">"
+        alternatives.append(joined([*same, Sql(f"{name} {sign} ?", (after[position],))], "AND"))
+    return joined(alternatives, "OR")
