@@ -30,6 +30,7 @@ Criterion: TypeAlias = (
 )
 _Parse: TypeAlias = Callable[[str], Criterion]
 
+
 def parse_criteria(
     parameter: SearchParameter, modifier: str, values: list[str], context: SearchContext
 ) -> tuple[Criterion, ...]:

@@ -33,6 +33,19 @@ Pair: TypeAlias = tuple[str, str]
 Total: TypeAlias = Literal["", "none", "estimate", "accurate"]
 Summary: TypeAlias = Literal["", "true", "text", "data", "count", "false"]
 
+# Parameters that choose what of the matches is shown, and how.
+RESULT_PARAMETERS = (
+    "_count",
+    "_sort",
+    "_total",
+    "_summary",
+    "_elements",
+    "_include",
+    "_revinclude",
+    "_contained",
+    CURSOR,
+)
+
 # Answered by the web layer; they are no conditions and not part of the self link.
 _FORMATS = ("_format", "_pretty")
 
@@ -74,6 +87,7 @@ class SearchQuery:
     """
 
     types: tuple[str, ...]
+    compartment: Compartment | None = None
     clauses: tuple[SearchClause, ...] = ()
     sort: tuple[SortKey, ...] = ()
     count: int = DEFAULT_COUNT
@@ -101,7 +115,7 @@ def parse(
     """
     context = context or SearchContext()
     types = (resource_type,) if resource_type else _types(pairs)
-    query = SearchQuery(types)
+    query = SearchQuery(types, compartment)
     clauses: list[SearchClause] = []
     if compartment:
         clauses.append(_inside(types, compartment))

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.search.context import invalid_search
-from fhirbridge.search.query import SearchQuery
+from fhirbridge.search.query import RESULT_PARAMETERS, SearchQuery
 from fhirbridge.search.scope import EVERYTHING, Scope
 from fhirbridge.storage import search_includes
 from fhirbridge.storage.fragments import Sql
@@ -118,7 +118,9 @@ def _count(session: Session, plan: Plan, *, limit: int | None) -> int | None:
 
 
 def _digest(query: SearchQuery) -> str:
-    text = repr((query.types, query.used, query.clauses[:1])).encode("utf-8", "surrogatepass")
+    """Stands for what decides the order of the matches; the rest may change between pages."""
+    used = [pair for pair in query.used if pair[0] == "_sort" or pair[0] not in RESULT_PARAMETERS]
+    text = repr((query.types, query.compartment, used)).encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=6).hexdigest()
 
 

@@ -21,7 +21,7 @@ from fhirbridge.search.clauses import (
 from fhirbridge.search.parameter_types.date import DateCriterion
 from fhirbridge.search.parameter_types.token import TokenCriterion
 from fhirbridge.search.scope import Scope
-from fhirbridge.search.values import IDENTIFIER
+from fhirbridge.search.values import IDENTIFIER, TEXT
 from fhirbridge.storage.fragments import Sql, joined, one_of
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.search_criteria import (
@@ -81,7 +81,8 @@ class Builder:
     def condition(self, clause: SearchClause, key: str) -> Sql:
         """Whether a clause holds for the resource in the column `key`."""
         if isinstance(clause, Missing):
-            found = self._present(clause).holds_for(key)
+            present = [source.holds_for(key) for source in self._present(clause)]
+            found = joined(present, "OR")
             return Sql(f"NOT {found.text}", found.parameters) if clause.missing else found
         if isinstance(clause, AnyOf):
             return joined([self.condition(each, key) for each in clause.clauses], "OR")
@@ -151,28 +152,25 @@ class Builder:
             "AND",
         )
 
-    def _present(self, clause: Missing) -> Source:
+    def _present(self, clause: Missing) -> list[Source]:
         if clause.parameter.name in (ID, LAST_UPDATED):
             alias = self.alias("r")
-            return self._resources(alias, Sql("1 = 1"))
-        alias = self.alias("x")
-        keys = [key_of(name) for name in clause.names]
-        where = [*self.visible(alias), one_of(f"{alias}.parameter", keys)]
-        present = Source(
-            f"{table_of_parameter(clause.parameter)} {alias}",
-            f"{alias}.resource_key",
-            joined(where, "AND"),
-        )
-        if clause.parameter.type != "reference":
-            return present
-        # A reference may be an identifier only.
-        other = self.alias("x")
-        keys = [key_of(name + IDENTIFIER) for name in clause.names]
-        where = [*self.visible(other), one_of(f"{other}.parameter", keys)]
-        by_identifier = Source(
-            f"index_tokens {other}", f"{other}.resource_key", joined(where, "AND")
-        )
-        return self._union([present, by_identifier])
+            return [self._resources(alias, Sql("1 = 1"))]
+        # A reference may be an identifier only, a coded element may have nothing but text.
+        places = [(table_of_parameter(clause.parameter), "")]
+        if clause.parameter.type == "reference":
+            places.append(("index_tokens", IDENTIFIER))
+        if clause.parameter.type == "token":
+            places.append(("index_strings", TEXT))
+        sources = []
+        for table, suffix in places:
+            alias = self.alias("x")
+            keys = [key_of(name + suffix) for name in clause.names]
+            where = [*self.visible(alias), one_of(f"{alias}.parameter", keys)]
+            sources.append(
+                Source(f"{table} {alias}", f"{alias}.resource_key", joined(where, "AND"))
+            )
+        return sources
 
     def _chain(self, clause: Chain) -> Source:
         alias, target = self.alias("x"), self.alias("r")
