@@ -10,12 +10,10 @@ import re
 from calendar import monthrange
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 
 from fhirbridge.jsontypes import Json, JsonObject
-
-MAX_STRING_LENGTH = 1024 * 1024
 
 _YEAR = "(?P<year>(?!0000)[0-9]{4})"
 _MONTH = "(?P<month>0[1-9]|1[0-2])"
@@ -33,7 +31,7 @@ _LOCAL = re.compile(
     rf"(?::(?P<second>[0-5][0-9]|60)(?:\.(?P<fraction>[0-9]+))?)?{_OFFSET}?)?)?)?"
 )
 
-_STRING = re.compile("[^\x00-\x08\x0b\x0c\x0e-\x1f]+")
+_STRING = re.compile("[^\x00-\x08\x0b\x0c\x0e-\x1f]{1,1048576}")
 _CODE = re.compile(r"[^ \t\r\n\f\v]+(?: [^ \t\r\n\f\v]+)*")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _URI = re.compile(r"[^ \t\r\n\f\v]+")
@@ -44,10 +42,14 @@ _NO_WHITESPACE = {ord(character): None for character in " \t\r\n"}
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """How one primitive type is checked, and the words that say what it expects."""
+    """How one primitive type is checked, and the words that say what it expects.
+
+    `pattern` is given where a string that matches it is all that is asked.
+    """
 
     accepts: Callable[[Json], bool]
     expected: str
+    pattern: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,6 @@ def _is_in_calendar(match: re.Match[str]) -> bool:
     return int(day) <= monthrange(int(match["year"]), int(match["month"]))[1]
 
 
-def _is_string(value: Json) -> bool:
-    return (
-        isinstance(value, str)
-        and len(value) <= MAX_STRING_LENGTH
-        and _STRING.fullmatch(value) is not None
-    )
-
-
 def _is_base64(value: Json) -> bool:
     if not isinstance(value, str) or not value:
         return False
@@ -115,48 +109,50 @@ def _is_decimal(value: Json) -> bool:
     return isinstance(value, (int, Decimal, float)) and not isinstance(value, bool)
 
 
-def _matches(pattern: re.Pattern[str]) -> Callable[[Json], bool]:
+def _of(pattern: re.Pattern[str], expected: str) -> Primitive:
     match = pattern.fullmatch
-    return lambda value: isinstance(value, str) and match(value) is not None
+    return Primitive(
+        lambda value: isinstance(value, str) and match(value) is not None, expected, pattern
+    )
 
 
 def _integers(lowest: int) -> Callable[[Json], bool]:
     return lambda value: type(value) is int and lowest <= value <= 2**31 - 1
 
 
-_TEXT = Primitive(_is_string, "a string that is not empty, without control characters, up to 1 MB")
+_TEXT = _of(_STRING, "a string that is not empty, without control characters, up to 1 MB")
 
 PRIMITIVES: Mapping[str, Primitive] = {
     "base64Binary": Primitive(_is_base64, "base64 text"),
     "boolean": Primitive(lambda value: isinstance(value, bool), "true or false, without quotes"),
-    "canonical": Primitive(_matches(_URI), "a URL without white space"),
-    "code": Primitive(_matches(_CODE), "a code: text without white space other than single spaces"),
+    "canonical": _of(_URI, "a URL without white space"),
+    "code": _of(_CODE, "a code: text without white space other than single spaces"),
     "date": Primitive(is_date, "a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD"),
     "dateTime": Primitive(
         is_date_time,
         "a date that exists, as YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with an offset",
     ),
     "decimal": Primitive(_is_decimal, "a JSON number, without quotes"),
-    "id": Primitive(_matches(_ID), "1 to 64 letters, digits, hyphens or points"),
+    "id": _of(_ID, "1 to 64 letters, digits, hyphens or points"),
     "instant": Primitive(is_instant, "a time that exists, as YYYY-MM-DDThh:mm:ss with an offset"),
     "integer": Primitive(_integers(-(2**31)), "a whole JSON number of 32 bits"),
     "markdown": _TEXT,
-    "oid": Primitive(_matches(_OID), "an OID that begins with urn:oid:"),
+    "oid": _of(_OID, "an OID that begins with urn:oid:"),
     "positiveInt": Primitive(_integers(1), "a whole JSON number from 1 to 2147483647"),
     "string": _TEXT,
     "time": Primitive(is_time, "a time as hh:mm:ss"),
     "unsignedInt": Primitive(_integers(0), "a whole JSON number from 0 to 2147483647"),
-    "uri": Primitive(_matches(_URI), "a URI without white space"),
-    "url": Primitive(_matches(_URI), "a URL without white space"),
-    "uuid": Primitive(_matches(_UUID), "a UUID in lower case that begins with urn:uuid:"),
+    "uri": _of(_URI, "a URI without white space"),
+    "url": _of(_URI, "a URL without white space"),
+    "uuid": _of(_UUID, "a UUID in lower case that begins with urn:uuid:"),
 }
 
 
-def bounds(text: str, timezone: tzinfo) -> Bounds:
+def bounds(text: str, zone: tzinfo) -> Bounds:
     """The instants that a date, dateTime or instant covers, in UTC.
 
     `"2024-05"` covers the whole month, a second without fraction the whole second. What has no
-    offset is read in `timezone`. The time may lack seconds, as in a search value.
+    offset is read in `zone`. The time may lack seconds, as in a search value.
     Raises ValueError if the text is not such a date.
 
     Source: R4 search.html#date
@@ -171,19 +167,19 @@ def bounds(text: str, timezone: tzinfo) -> Bounds:
     microsecond = int((match["fraction"] or "0")[:6].ljust(6, "0"))
     start = datetime(year, month, day, hour, minute, second, microsecond)
     end = _end(match, start)
-    zone = _offset(match["offset"]) or timezone
-    return Bounds(_in_utc(start, zone), _in_utc(end, zone))
+    written = _offset(match["offset"]) or zone
+    return Bounds(_in_utc(start, written), _in_utc(end, written))
 
 
-def period_bounds(period: JsonObject, timezone: tzinfo) -> Bounds:
+def period_bounds(period: JsonObject, zone: tzinfo) -> Bounds:
     """The instants that a Period covers; a missing side is open to the end of time.
 
     Raises ValueError if a side is not a date.
     """
     start, end = period.get("start"), period.get("end")
     return Bounds(
-        bounds(start, timezone).start if start else datetime.min.replace(tzinfo=UTC),
-        bounds(end, timezone).end if end else datetime.max.replace(tzinfo=UTC),
+        bounds(start, zone).start if start else datetime.min.replace(tzinfo=UTC),
+        bounds(end, zone).end if end else datetime.max.replace(tzinfo=UTC),
     )
 
 
@@ -206,7 +202,10 @@ def _end(match: re.Match[str], start: datetime) -> datetime:
 def _offset(text: str | None) -> tzinfo | None:
     if text is None:
         return None
-    return UTC if text == "Z" else datetime.strptime(text, "%z").tzinfo
+    if text == "Z":
+        return UTC
+    shift = timedelta(hours=int(text[1:3]), minutes=int(text[4:]))
+    return timezone(-shift if text[0] == "-" else shift)
 
 
 def _in_utc(local: datetime, zone: tzinfo) -> datetime:

@@ -18,7 +18,7 @@ def check(resource: Resource) -> list[Issue]:
     the resource claims are not checked here. After a thousand issues the list ends.
     """
     found = Findings()
-    found.container = resource
+    found.enter(resource)
     resource_type = resource.get("resourceType")
     root = "Resource"
     if isinstance(resource_type, str) and resource_type in definitions().resource_types:

@@ -28,16 +28,10 @@ _FORMS = {
 _FORM_EXEMPT = ("CapabilityStatement.", "TestScript.", "Subscription.")
 
 
-def accepted_codes(element: ElementInfo) -> Callable[[Json], bool] | None:
-    """The test for the value of a bound `code`; None if every code may stand there."""
-    if element.codes is not None:
-        codes = element.codes
-        return lambda value: isinstance(value, str) and value in codes
+def form_of(element: ElementInfo) -> re.Pattern[str] | None:
+    """The form that the codes of a value set have, where they cannot be listed."""
     form = _FORMS.get(element.value_set)
-    if form is None or element.path.startswith(_FORM_EXEMPT):
-        return None
-    match = form[0].fullmatch
-    return lambda value: isinstance(value, str) and match(value) is not None
+    return None if form is None or element.path.startswith(_FORM_EXEMPT) else form[0]
 
 
 def accepted_concept(element: ElementInfo) -> Callable[[JsonObject], bool] | None:

@@ -5,10 +5,11 @@ Source: R4 fhirpath.html#simple
 """
 
 import re
+from collections.abc import Callable
 from typing import TypeAlias
 
 from fhirbridge.errors import Issue
-from fhirbridge.jsontypes import Resource
+from fhirbridge.jsontypes import Json, JsonObject
 
 # A step is a name, or an index into the list that its parent names.
 Path: TypeAlias = tuple["Path | None", str | int]
@@ -24,20 +25,59 @@ class TooManyIssues(Exception):
 class Findings:
     """The issues found so far, and the resource whose elements are being checked.
 
-    `container` is the innermost resource that is not contained: what `#id` refers to.
+    `container_type` is the type of the innermost resource that is not contained, `contained` the
+    types of what it contains, by id: together they are what `#` and `#id` refer to.
     """
 
-    __slots__ = ("container", "issues")
+    __slots__ = ("contained", "container_type", "issues")
 
     def __init__(self) -> None:
         self.issues: list[Issue] = []
-        self.container: Resource = {}
+        self.container_type = ""
+        self.contained: dict[str, str] = {}
+
+    def enter(self, resource: Json) -> None:
+        """Make a resource the one that fragments refer to."""
+        self.container_type, self.contained = "", {}
+        if not isinstance(resource, dict):
+            return
+        self.container_type = str(resource.get("resourceType"))
+        inner = resource.get("contained")
+        for contained in inner if isinstance(inner, list) else ():
+            if isinstance(contained, dict) and "id" in contained:
+                self.contained[str(contained["id"])] = str(contained.get("resourceType"))
 
     def add(self, code: str, diagnostics: str, path: Path, *, rule: str = "") -> None:
         """Add an error at a place. Raises TooManyIssues at the thousandth."""
         self.issues.append(Issue(code, diagnostics, expression=(write(path),), rule=rule or code))
         if len(self.issues) >= MAX_ISSUES:
             raise TooManyIssues
+
+
+# Checks a value of one type: the value and its place.
+TypeChecker: TypeAlias = Callable[[Json, Path, Findings], None]
+# Checks one member of an object: its value, the object, the place of the object.
+MemberChecker: TypeAlias = Callable[[Json, JsonObject, Path, Findings], None]
+
+
+class Checker:
+    """What checks a value of one type at a place."""
+
+    __slots__ = ("check",)
+
+    def __init__(self, check: TypeChecker) -> None:
+        self.check = check
+
+
+def is_filled_list(value: Json, path: Path, found: Findings) -> bool:
+    """True for an array with items; anything else is reported."""
+    if not isinstance(value, list):
+        found.add("structure", "The element repeats, so it must be a JSON array.", path)
+        return False
+    if not value:
+        found.add("structure", "An array must not be empty; leave it out instead.", path)
+        return False
+    return True
 
 
 def write(path: Path) -> str:

@@ -16,34 +16,31 @@ from fhirbridge.fhir.validation.terms import (
 from fhirbridge.jsontypes import Json, JsonObject
 
 
-def _contained(resource: JsonObject) -> list[JsonObject]:
-    return items(resource, "contained")
+def _for_contained(rule: Callable[[JsonObject], bool]) -> Callable[[JsonObject], bool]:
+    return lambda resource: "contained" not in resource or rule(resource)
 
 
 def _contained_are_referred_to(resource: JsonObject) -> bool:
-    contained = _contained(resource)
-    if not contained:
-        return True
-    fragments = _fragments(resource)
+    contained = items(resource, "contained")
+    missing = _unused({f"#{inner.get('id')}" for inner in contained}, resource)
     return all(
-        f"#{inner.get('id')}" in fragments or "#" in _fragments(inner) for inner in contained
+        f"#{inner.get('id')}" not in missing or not _unused({"#"}, inner) for inner in contained
     )
 
 
-def _fragments(value: Json) -> set[str]:
-    """Every text of a resource that begins with #."""
-    found: set[str] = set()
+def _unused(fragments: set[str], value: Json) -> set[str]:
+    """Those of the fragments that no text in a value names."""
+    missing = set(fragments)
     waiting = [value]
-    while waiting:
+    while waiting and missing:
         current = waiting.pop()
         if isinstance(current, str):
-            if current.startswith("#"):
-                found.add(current)
+            missing.discard(current)
         elif isinstance(current, dict):
             waiting.extend(current.values())
         elif isinstance(current, list):
             waiting.extend(current)
-    return found
+    return missing
 
 
 def _is_ucum_or_absent(value: JsonObject) -> bool:
@@ -99,12 +96,20 @@ def _needs(name: str, other: str) -> Callable[[JsonObject], bool]:
 
 DATATYPE_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
     "DomainResource": {
-        "dom-2": lambda v: not any("contained" in inner for inner in _contained(v)),
-        "dom-3": _contained_are_referred_to,
-        "dom-4": lambda v: (
-            not any(has(meta, "versionId", "lastUpdated") for meta in items(v, "contained", "meta"))
+        "dom-2": _for_contained(
+            lambda v: not any("contained" in inner for inner in items(v, "contained"))
         ),
-        "dom-5": lambda v: not any("security" in meta for meta in items(v, "contained", "meta")),
+        "dom-3": _for_contained(_contained_are_referred_to),
+        "dom-4": _for_contained(
+            lambda v: (
+                not any(
+                    has(meta, "versionId", "lastUpdated") for meta in items(v, "contained", "meta")
+                )
+            )
+        ),
+        "dom-5": _for_contained(
+            lambda v: not any("security" in meta for meta in items(v, "contained", "meta"))
+        ),
     },
     "Extension": {
         "ext-1": lambda v: ("extension" in v) != has_choice(v, "value"),

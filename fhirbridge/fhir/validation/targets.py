@@ -23,10 +23,10 @@ def check_reference(
     if text.startswith("#"):
         _check_fragment(text[1:], targets, path, found)
         return
-    if not targets or text.startswith(("urn:", "http:", "https:")):
+    if not targets or text.partition("/")[0] in targets:
         return
     reference = references.parse(text)
-    if reference.resource_type and reference.resource_type not in targets:
+    if reference.kind in ("relative", "conditional") and reference.resource_type not in targets:
         _refuse(targets, path, found)
 
 
@@ -39,26 +39,19 @@ def _check_declared(
 
 
 def _check_fragment(fragment: str, targets: frozenset[str], path: Path, found: Findings) -> None:
-    container = found.container
     if not fragment:  # "#" is the containing resource
-        resource_type = container.get("resourceType")
+        resource_type = found.container_type
+    elif fragment in found.contained:
+        resource_type = found.contained[fragment]
     else:
-        contained = container.get("contained")
-        matches = [
-            resource
-            for resource in (contained if isinstance(contained, list) else [])
-            if isinstance(resource, dict) and resource.get("id") == fragment
-        ]
-        if not matches:
-            found.add(
-                "invariant",
-                "A reference that begins with # must name a contained resource (ref-1).",
-                (path, "reference"),
-                rule="ref-1",
-            )
-            return
-        resource_type = matches[0].get("resourceType")
-    if targets and isinstance(resource_type, str) and resource_type not in targets:
+        found.add(
+            "invariant",
+            "A reference that begins with # must name a contained resource (ref-1).",
+            (path, "reference"),
+            rule="ref-1",
+        )
+        return
+    if targets and resource_type not in targets:
         _refuse(targets, path, found)
 
 
