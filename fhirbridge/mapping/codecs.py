@@ -5,60 +5,24 @@ cannot represent, which becomes an issue. Values never enter a message.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Protocol
 from urllib.parse import quote, unquote
 
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json
+from fhirbridge.mapping import timing
+from fhirbridge.mapping.codec import (
+    Codec,
+    CodecError,
+    DecodeContext,
+    EncodeContext,
+    Maker,
+    fixed,
+    simple,
+)
 from fhirbridge.mapping.model import CodeTable
-
-
-class CodecError(ValueError):
-    """A FHIR value that the native side cannot hold; the text says what was expected."""
-
-
-class EncodeContext(Protocol):
-    """What a codec may ask while a document is encoded."""
-
-    key_prefix: str  # scope and leading key parts of the present resource, escaped, ends with /
-    issues: list[Issue]
-
-    def reference_to(self, entries: tuple[str, ...], key: str) -> str | None:
-        """The Reference.reference of the resource with that key, if the document has it."""
-
-
-class DecodeContext(Protocol):
-    """What a codec may ask while resources are decoded."""
-
-    def key_behind(self, entries: tuple[str, ...], reference: str) -> str | None:
-        """The native key of the resource that a reference points to."""
-
-
-Encode = Callable[[Json, EncodeContext], Json]
-Decode = Callable[[Json, DecodeContext], Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """One codec, ready to call. `fhir_types` empty means any primitive.
-
-    `needs_context` False lets the compiler call `plain` with the value alone. `many` codecs write a
-    whole FHIR list of primitives.
-    """
-
-    name: str
-    encode: Encode
-    decode: Decode | None
-    plain: Callable[[Json], Json] | None = None
-    native_kinds: frozenset[str] = frozenset()
-    fhir_types: frozenset[str] = frozenset()
-    table: CodeTable | None = None
-    targets: tuple[str, ...] = field(default=())
-    many: bool = False
-
+from fhirbridge.mapping.timing import DATETIME
 
 _STRINGS = frozenset(
     ["string", "code", "uri", "url", "canonical", "markdown", "id", "oid", "uuid", "base64Binary"]
@@ -67,7 +31,6 @@ _TEXT = frozenset(
     ["string", "markdown", "code", "uri", "date", "datetime", "localdatetime", "time"]
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 _TIME = re.compile(r"\d{2}:\d{2}:\d{2}")
 
 
@@ -90,26 +53,6 @@ def identity() -> Codec:
     return Codec("", lambda v, _: v, lambda v, _: v, plain=None)
 
 
-def _simple(
-    name: str,
-    encode: Callable[[Json], Json],
-    decode: Callable[[Json], Json] | None,
-    *,
-    kinds: frozenset[str] = frozenset(),
-    types: frozenset[str] = frozenset(),
-    many: bool = False,
-) -> Codec:
-    return Codec(
-        name,
-        lambda value, _: encode(value),
-        None if decode is None else (lambda value, _: decode(value)),
-        plain=encode,
-        native_kinds=kinds,
-        fhir_types=types,
-        many=many,
-    )
-
-
 def _checked(
     name: str, pattern: re.Pattern[str], expected: str, *, kinds: str, types: str
 ) -> Codec:
@@ -119,7 +62,7 @@ def _checked(
         return value
 
     kind_set, type_set = frozenset(kinds.split()), frozenset(types.split())
-    return _simple(name, lambda value: value, decode, kinds=kind_set, types=type_set)
+    return simple(name, lambda value: value, decode, kinds=kind_set, types=type_set)
 
 
 def _time() -> Codec:
@@ -132,7 +75,7 @@ def _time() -> Codec:
         return value[:5] if value.endswith(":00") else value
 
     types = frozenset({"time"})
-    return _simple("time", encode, decode, kinds=frozenset({"time"}), types=types)
+    return simple("time", encode, decode, kinds=frozenset({"time"}), types=types)
 
 
 def _number(name: str, accepted: tuple[type, ...], kinds: str, types: str) -> Codec:
@@ -142,7 +85,7 @@ def _number(name: str, accepted: tuple[type, ...], kinds: str, types: str) -> Co
         return value
 
     kind_set, type_set = frozenset(kinds.split()), frozenset(types.split())
-    return _simple(name, lambda value: value, decode, kinds=kind_set, types=type_set)
+    return simple(name, lambda value: value, decode, kinds=kind_set, types=type_set)
 
 
 def _code(
@@ -180,7 +123,7 @@ def _display(
 ) -> Codec:
     table = _table("display", arguments, tables)
     displays = {row.native: row.display or None for row in table.rows}
-    return _simple("display", displays.get, None, types=frozenset({"string"}))
+    return simple("display", displays.get, None, types=frozenset({"string"}))
 
 
 def _table(name: str, arguments: tuple[str, ...], tables: Mapping[str, CodeTable]) -> CodeTable:
@@ -236,7 +179,7 @@ def _prefix(
         rest = value.removeprefix(start)
         return unquote(rest) if escaped else rest
 
-    return _simple("prefix", encode, decode, kinds=_TEXT, types=_STRINGS)
+    return simple("prefix", encode, decode, kinds=_TEXT, types=_STRINGS)
 
 
 def _escape() -> Codec:
@@ -245,130 +188,56 @@ def _escape() -> Codec:
             raise CodecError("expected text")
         return unquote(value)
 
-    return _simple(
+    return simple(
         "escape", lambda value: quote(value, safe="-._~"), decode, kinds=_TEXT, types=_STRINGS
     )
 
 
 def _day() -> Codec:
-    return _simple("day", lambda value: value[:10], None, types=frozenset({"date", "dateTime"}))
+    return simple("day", lambda value: value[:10], None, types=frozenset({"date", "dateTime"}))
 
-
-_WEEKDAYS = {
-    "MO": "mon",
-    "TU": "tue",
-    "WE": "wed",
-    "TH": "thu",
-    "FR": "fri",
-    "SA": "sat",
-    "SU": "sun",
-}
-_UNITS = {"DAILY": "d", "WEEKLY": "wk", "MONTHLY": "mo"}
-
-
-def _rrule_parts(value: Json) -> dict[str, str]:
-    return dict(part.split("=", 1) for part in value.split(";") if "=" in part)
-
-
-def _weekdays(value: Json) -> Json:
-    days = _rrule_parts(value).get("BYDAY", "")
-    found = [_WEEKDAYS[day[-2:]] for day in days.split(",") if day[-2:] in _WEEKDAYS]
-    return list(dict.fromkeys(found)) or None
-
-
-def _frequency(value: Json) -> Json:
-    return max(1, len(_weekdays(value) or ()))
-
-
-def _minutes(value: Json) -> Json:
-    """Minutes from startLocal to endLocal of a schedule; past midnight counts into the next day."""
-    if not isinstance(value, dict) or "startLocal" not in value or "endLocal" not in value:
-        return None
-    start, end = (
-        int(value[name][:2]) * 60 + int(value[name][3:5]) for name in ("startLocal", "endLocal")
-    )
-    return (end - start) % 1440 or 1440
-
-
-def _fixed(codec: Callable[[], Codec]) -> "Maker":
-    def maker(
-        arguments: tuple[str, ...], _t: Mapping[str, CodeTable], _p: Mapping[str, str]
-    ) -> Codec:
-        if arguments:
-            raise ValueError("this codec takes no argument")
-        return codec()
-
-    return maker
-
-
-Maker = Callable[[tuple[str, ...], Mapping[str, CodeTable], Mapping[str, str]], Codec]
-_TIMING = frozenset({"code", "decimal", "positiveInt", "integer", "unsignedInt", "time"})
 
 _MAKERS: Mapping[str, Maker] = {
+    **timing.MAKERS,
     "code": _code,
     "display": _display,
     "reference": _reference,
     "key": _key,
     "prefix": _prefix,
-    "escape": _fixed(_escape),
-    "date": _fixed(
+    "escape": fixed(_escape),
+    "date": fixed(
         lambda: _checked("date", _DATE, "a date YYYY-MM-DD", kinds="date", types="date dateTime")
     ),
-    "datetime": _fixed(
+    "datetime": fixed(
         lambda: _checked(
             "datetime",
-            _DATETIME,
+            DATETIME,
             "a date-time with offset",
             kinds="datetime",
             types="dateTime instant",
         )
     ),
-    "instant": _fixed(
+    "instant": fixed(
         lambda: _checked(
             "instant",
-            _DATETIME,
+            DATETIME,
             "an instant with offset",
             kinds="datetime",
             types="instant dateTime",
         )
     ),
-    "zoned-instant": _fixed(
+    "zoned-instant": fixed(
         lambda: _checked(
-            "zoned-instant", _DATETIME, "an instant with offset", kinds="datetime", types="instant"
+            "zoned-instant", DATETIME, "an instant with offset", kinds="datetime", types="instant"
         )
     ),
-    "time": _fixed(_time),
-    "day": _fixed(_day),
-    "integer": _fixed(
+    "time": fixed(_time),
+    "day": fixed(_day),
+    "integer": fixed(
         lambda: _number("integer", (int,), "integer", "integer positiveInt unsignedInt decimal")
     ),
-    "boolean": _fixed(lambda: _number("boolean", (bool,), "boolean", "boolean")),
-    "decimal": _fixed(lambda: _number("decimal", (int, float, Decimal), "decimal", "decimal")),
-    "upper": _fixed(lambda: _simple("upper", lambda v: v.upper(), None, types=_STRINGS)),
-    "lower": _fixed(lambda: _simple("lower", lambda v: v.lower(), None, types=_STRINGS)),
-    "weekdays": _fixed(lambda: _simple("weekdays", _weekdays, None, types=_TIMING, many=True)),
-    "time-of-day": _fixed(
-        lambda: _simple(
-            "time-of-day",
-            lambda v: [v if len(v) > 5 else v + ":00"],
-            None,
-            types=_TIMING,
-            many=True,
-        )
-    ),
-    "frequency": _fixed(lambda: _simple("frequency", _frequency, None, types=_TIMING)),
-    "period-unit": _fixed(
-        lambda: _simple(
-            "period-unit",
-            lambda v: _UNITS.get(_rrule_parts(v).get("FREQ", "")),
-            None,
-            types=_TIMING,
-        )
-    ),
-    "interval": _fixed(
-        lambda: _simple(
-            "interval", lambda v: int(_rrule_parts(v).get("INTERVAL", "1")), None, types=_TIMING
-        )
-    ),
-    "duration-minutes": _fixed(lambda: _simple("duration-minutes", _minutes, None, types=_TIMING)),
+    "boolean": fixed(lambda: _number("boolean", (bool,), "boolean", "boolean")),
+    "decimal": fixed(lambda: _number("decimal", (int, float, Decimal), "decimal", "decimal")),
+    "upper": fixed(lambda: simple("upper", lambda v: v.upper(), None, types=_STRINGS)),
+    "lower": fixed(lambda: simple("lower", lambda v: v.lower(), None, types=_STRINGS)),
 }

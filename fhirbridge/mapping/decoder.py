@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping import paths
-from fhirbridge.mapping.codecs import CodecError, DecodeContext
+from fhirbridge.mapping.codec import CodecError, DecodeContext
 from fhirbridge.mapping.model import PRESENT, Rule
 from fhirbridge.mapping.paths import Segment
 from fhirbridge.mapping.template import (
@@ -264,9 +264,12 @@ class Decoder:
         decode = codec.decode
         assert decode is not None  # noqa: S101  the template refuses a reading rule without one
 
+        stem = rule.native.rpartition(".")[0]
+
         def settle(context: DecodeContext) -> None:
+            beside = [paths.read(sink.values, f"{stem}.{n}" if stem else n) for n in codec.beside]
             try:
-                sink.set(rule.native, decode(value, context))
+                sink.set(rule.native, decode((value, *beside) if beside else value, context))
             except CodecError as error:
                 self._say(path, rule, f"The value cannot be represented: {error}.", walked)
 

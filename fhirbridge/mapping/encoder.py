@@ -243,10 +243,13 @@ class _Emitter:
             }
             self._line(f"if {result} not in {self._constant(frozenset(lossy))}: {result} = None")
         elif codec is not None:
+            stem = leaf.native.rpartition(".")[0]
+            beside = [self._read(f"{stem}.{n}" if stem else n, scope) for n in codec.beside]
+            argument = f"({', '.join((result, *beside))})" if beside else result
             call = (
-                f"{self._constant(codec.plain)}({result})"
+                f"{self._constant(codec.plain)}({argument})"
                 if codec.plain is not None
-                else f"{self._constant(codec.encode)}({result}, c)"
+                else f"{self._constant(codec.encode)}({argument}, c)"
             )
             self._line(f"if {result} is not None: {result} = {call}")
         if leaf.rule.absent and leaf.kind == "native":
