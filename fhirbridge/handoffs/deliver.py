@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from fhirbridge import telemetry
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import PartnerUnreachable
 from fhirbridge.fhir import wire
@@ -113,6 +114,9 @@ def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
             outcome = Outcome(Retry("unreachable"), dict(claimed.row.result))
         except LeaseLost:
             outcome = Outcome(Unknown("lease-lost"), dict(claimed.row.result))
+        except Exception as exc:  # a fault of ours: recorded, and the partner is asked first
+            telemetry.unexpected(exc, "A delivery")
+            outcome = Outcome(Unknown("fault-of-ours"), dict(claimed.row.result))
     outcome = _stay_unknown(claimed, outcome)
     return _ending(
         bridge, claimed, outcome, made, policy=policy, chance=chance, request_id=request_id

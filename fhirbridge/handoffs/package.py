@@ -3,7 +3,7 @@
 Source: R4 task.html; domain.md 1.5 (code fulfill, intent order, focus the order); design.md 10.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 
 from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue
-from fhirbridge.fhir import bundles
+from fhirbridge.fhir import bundles, references
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
 
@@ -21,13 +21,43 @@ Entries = Mapping[str, Resource]
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What a document gives to a handoff. `bundle` is its conversion, a transaction Bundle."""
+    """What a document gives to a handoff. `bundle` is its conversion, a transaction Bundle.
+
+    `withdrawn` are stored resources of items that the document no longer has: they reach the
+    partners that hold them.
+    """
 
     kind: str
     source_system: str
     record_id: str
     version: int
     bundle: Resource
+    withdrawn: tuple[Resource, ...] = ()
+
+    def withdrawals(self) -> Resource:
+        """The withdrawn resources as a Bundle, linked like the conversion: by `urn:uuid:`."""
+        ours = {
+            f"{resource['resourceType']}/{resource['id']}": f"urn:uuid:{resource['id']}"
+            for resource in (*bundles.resources_of(self.bundle), *self.withdrawn)
+        }
+        return bundles.transaction(
+            bundles.create_entry(
+                _unstamped(references.rewrite(resource, ours)),
+                full_url=f"urn:uuid:{resource['id']}",
+            )
+            for resource in self.withdrawn
+        )
+
+
+def _unstamped(resource: Resource) -> Resource:
+    """Without the version and time that our own server gave it."""
+    kept = {
+        name: value
+        for name, value in resource.get("meta", {}).items()
+        if name not in ("versionId", "lastUpdated")
+    }
+    bare = {name: value for name, value in resource.items() if name != "meta"}
+    return {**bare, "meta": kept} if kept else bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +91,12 @@ def pack(
     base: str,
     partner: str,
     profile: Profile,
+    held: Collection[str],
     now: datetime,
 ) -> Package:
     """Make the Bundle that is sent; a referral brings its own Task, others get one.
+
+    `held` has the fullUrls of withdrawn resources that the partner holds.
 
     Raises InvalidContent if the Bundle has no patient or nothing that a partner could act on.
     """
@@ -74,7 +107,11 @@ def pack(
         raise InvalidContent(
             Issue("business-rule", "A handoff needs a patient and a plan or an order for them.")
         )
-    bundle = {**outgoing.bundle, "entry": list(outgoing.bundle["entry"])}
+    gone = outgoing.withdrawals().get("entry", [])
+    bundle = {
+        **outgoing.bundle,
+        "entry": [*outgoing.bundle["entry"], *(e for e in gone if e["fullUrl"] in held)],
+    }
     task_url = _first(entries, "Task")
     if task_url and entries[task_url].get("status") == "draft":
         raise InvalidContent(

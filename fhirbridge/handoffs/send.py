@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fhirbridge.bridge import Bridge
-from fhirbridge.fhir import wire
+from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.handoffs.package import Outgoing, Package, handoff_id, pack
@@ -40,7 +40,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
     with bridge.database.transaction() as session:
         partner = partners.load(session, bridge, partner_name)
         outgoing = receive(session)
-        package = _package(bridge, partner, outgoing)
+        package = _package(session, bridge, partner, outgoing)
         identity = handoff_id(bridge.custodian.namespace, outgoing, partner.name)
         custodian_id, now = bridge.custodian.id, bridge.now()
         known = handoffs.get(session, custodian_id, identity)
@@ -86,7 +86,7 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
     """The plan that sending this document now would follow; nothing is stored or sent."""
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, partner_name)
-        package = _package(bridge, partner, outgoing)
+        package = _package(session, bridge, partner, outgoing)
         patient_key = patient_key_of({f"Patient/{package.patient_id}"})
         held = held_by(
             session,
@@ -98,7 +98,15 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
     return plan(package.bundle, partner.abilities, held=held)
 
 
-def _package(bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Package:
+def _package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Package:
+    patient = next(iter(bundles.resources_of(outgoing.bundle, "Patient")), {})
+    held = held_by(
+        session,
+        bridge.custodian.id,
+        partner.name,
+        patient_key=patient_key_of({f"Patient/{patient.get('id')}"}),
+        bundle=outgoing.withdrawals(),
+    )
     return pack(
         outgoing,
         handoff=handoff_id(bridge.custodian.namespace, outgoing, partner.name),
@@ -106,5 +114,6 @@ def _package(bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Package:
         base=bridge.settings.base,
         partner=partner.name,
         profile=partner.profile,
+        held=held.keys(),
         now=bridge.now(),
     )

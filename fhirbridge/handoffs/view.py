@@ -23,7 +23,7 @@ class Delivery:
 
     row: OutboxRow
     handoff: HandoffRow
-    attempts: tuple[AttemptRow, ...] = ()
+    attempts: tuple[AttemptRow, ...] | None = None
 
     @property
     def word(self) -> Word:
@@ -54,7 +54,7 @@ class Delivery:
             "enqueuedAt": _instant(row.enqueued_at),
             "finishedAt": _instant(row.finished_at),
         }
-        if self.attempts:
+        if self.attempts is not None:
             shown |= {
                 "task": self.handoff.task_reference,
                 "taskVersion": self.handoff.task_version,

@@ -4,18 +4,17 @@ As many processes as wanted run side by side; leases keep them apart. When it is
 attempts under way finish and nothing new is begun.
 """
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from fhirbridge import telemetry
 from fhirbridge.bridge import Bridge
 from fhirbridge.handoffs.deliver import Attempted, attempt
 from fhirbridge.handoffs.follow import CLOSED, Followed, follow_next
 from fhirbridge.storage import handoffs, outbox
 
-_LOG = logging.getLogger("fhirbridge.work")
 _IDLE_SECONDS = 1.0  # other processes enqueue without telling us
 _AFTER_FAULT_SECONDS = 5.0
 
@@ -73,7 +72,7 @@ def _deliver_until(bridge: Bridge, stop: threading.Event, crew: Crew, heard: Hea
         try:
             attempted = attempt(bridge, owner, per_partner=crew.per_partner)
         except Exception as exc:  # one broken row or a busy database must not end the process
-            _LOG.error("delivery failed: %s", type(exc).__name__)
+            telemetry.unexpected(exc, "The delivery process")
             stop.wait(_AFTER_FAULT_SECONDS)
             continue
         if attempted is None:
@@ -87,7 +86,7 @@ def _follow_until(bridge: Bridge, stop: threading.Event, heard: Heard) -> None:
         try:
             followed = follow_next(bridge)
         except Exception as exc:  # as above
-            _LOG.error("following failed: %s", type(exc).__name__)
+            telemetry.unexpected(exc, "Following")
             stop.wait(_AFTER_FAULT_SECONDS)
             continue
         if followed is None:

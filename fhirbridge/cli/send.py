@@ -1,0 +1,143 @@
+"""`fhirbridge send FILE|ID --to PARTNER [--dry-run]`: start a handoff, or show what it would do."""
+
+from pathlib import Path
+
+import click
+
+from fhirbridge import bridge as bridges
+from fhirbridge import config
+from fhirbridge.bridge import Bridge
+from fhirbridge.cli import output
+from fhirbridge.conversion.mappings import Mappings, load_mappings
+from fhirbridge.documents.receive import Prepared, prepare, receive
+from fhirbridge.errors import Issue, NotFound
+from fhirbridge.fhir import wire
+from fhirbridge.handoffs.package import Outgoing
+from fhirbridge.handoffs.send import Receipt, hand_over, preview
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.partners.plan import SendPlan
+from fhirbridge.storage import documents as stored
+from fhirbridge.storage import resources
+from fhirbridge.storage.resources import Circumstances
+from fhirbridge.storage.session import Session
+
+
+@click.command("send")
+@click.argument("source", metavar="FILE|ID")
+@click.option("--to", "partner", required=True, metavar="PARTNER", help="A registered partner.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent; store and send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Receipt or plan as JSON.")
+def command(source: str, partner: str, dry_run: bool, as_json: bool) -> None:
+    """Hand a document over to PARTNER: a file, or a stored one by its record id.
+
+    The document, its resources and the delivery are stored together; `work` or `serve` delivers.
+    """
+    settings = config.load()
+    bridge = bridges.build(settings)
+    try:
+        mappings = load_mappings(base=settings.base, site=settings.mappings)
+        prepared = prepare(_read(bridge, source), mappings, bridge.custodian.namespace)
+        if not as_json:
+            output.print_issues(
+                issue for issue in prepared.issues if issue.severity != "information"
+            )
+        if dry_run:
+            _show_plan(preview(bridge, partner, _outgoing(prepared)), as_json=as_json)
+        else:
+            receipt = hand_over(bridge, partner, _Receive(bridge, prepared, mappings))
+            _show_receipt(receipt, as_json=as_json)
+    finally:
+        bridge.close()
+
+
+def _read(bridge: Bridge, source: str) -> JsonObject:
+    """The document in a file, on standard input, or stored under a record id."""
+    path = Path(source)
+    if source == "-" or path.is_file():
+        return output.read_json(path)
+    with bridge.database.read() as session:
+        found = stored.with_record_id(session, bridge.custodian.id, source)
+    if not found:
+        raise NotFound(
+            Issue("not-found", f"{source} is neither a file nor the record id of a document.")
+        )
+    if len(found) > 1:
+        raise click.UsageError(f"{source} is the record id of several documents; name a file.")
+    return wire.parse(found[0].content, max_bytes=output.MAX_FILE_BYTES)
+
+
+def _outgoing(prepared: Prepared, withdrawn: tuple[Resource, ...] = ()) -> Outgoing:
+    key = prepared.key
+    version = int(prepared.document.data["version"])
+    return Outgoing(
+        key.kind, key.source_system, key.record_id, version, prepared.made.bundle, withdrawn
+    )
+
+
+class _Receive:
+    """Stores the prepared document inside the transaction of the handoff."""
+
+    def __init__(self, bridge: Bridge, prepared: Prepared, mappings: Mappings) -> None:
+        self._bridge = bridge
+        self._prepared = prepared
+        self._mapping = mappings[prepared.document.kind]
+
+    def __call__(self, session: Session) -> Outgoing:
+        bridge = self._bridge
+        circumstances = Circumstances(
+            custodian_id=bridge.custodian.id, now=bridge.now(), zone=bridge.settings.zone
+        )
+        received = receive(session, self._prepared, self._mapping, circumstances)
+        marks = stored.resources_of(session, received.document_id)
+        withdrawn = [
+            resources.read(session, bridge.custodian.id, *mark)
+            for mark, gone in marks.items()
+            if gone
+        ]
+        return _outgoing(
+            self._prepared,
+            tuple(wire.parse(one.content) for one in withdrawn if one and not one.deleted),
+        )
+
+
+def _show_plan(made: SendPlan, *, as_json: bool) -> None:
+    shown = made.to_json()
+    if as_json:
+        output.print_json(shown)
+        return
+    requests = shown["requests"]
+    click.echo(f"{made.rung.value}, {requests} request{'' if requests == 1 else 's'}")
+    actions = {"keep": "keep", "match": "look up", "drop": "leave out"}
+    rows: dict[tuple[str, str], int] = {}
+    for entry in made.everything:
+        place = (actions.get(entry.action, entry.action), entry.resource_type)
+        rows[place] = rows.get(place, 0) + 1
+    output.table(
+        [(action, kind, str(count)) for (action, kind), count in rows.items()],
+        ("ACTION", "RESOURCE", "COUNT"),
+    )
+    for loss in made.losses:
+        click.echo(f"note: {loss}")
+    click.echo("Nothing was stored or sent.", err=True)
+
+
+def _show_receipt(receipt: Receipt, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(
+            {
+                "handoff": receipt.handoff_id,
+                "outbox": receipt.outbox_id,
+                "state": receipt.state.value,
+                "new": receipt.is_new,
+                "replaced": receipt.replaced,
+            }
+        )
+    else:
+        click.echo(f"handoff {receipt.handoff_id}")
+        click.echo(f"outbox  {receipt.outbox_id}")
+    if not receipt.is_new:
+        click.echo(f"This version was sent before; it is {receipt.state.value}.", err=True)
+    elif receipt.replaced:
+        click.echo("Enqueued; it replaces an older version that was not sent yet.", err=True)
+    else:
+        click.echo("Enqueued. `fhirbridge work` delivers it, `outbox show` follows it.", err=True)
