@@ -5,7 +5,7 @@ resource was added by someone else and stays where it is.
 """
 
 from fhirbridge.jsontypes import Json, JsonObject, Resource
-from fhirbridge.mapping.decoder import Points, satisfies, values_at
+from fhirbridge.mapping.selecting import Points, satisfies, values_at
 from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Slot, Template
 
 _SERVER_META = ("versionId", "lastUpdated")

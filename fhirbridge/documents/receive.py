@@ -23,8 +23,8 @@ from fhirbridge.fhir import references, wire
 from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.mapping.compiler import Mapping
-from fhirbridge.mapping.decoder import Points
 from fhirbridge.mapping.matching import classify
+from fhirbridge.mapping.selecting import Points
 from fhirbridge.native import documents as native
 from fhirbridge.storage import documents as store
 from fhirbridge.storage import resources

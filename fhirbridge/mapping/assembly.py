@@ -14,12 +14,13 @@ from uuid import UUID
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping.compiler import Mapping
-from fhirbridge.mapping.decoder import Decoder, Seen, Walked, values_at
+from fhirbridge.mapping.decoder import Decoder, Seen, Walked
 from fhirbridge.mapping.expanders import EXPANDERS
 from fhirbridge.mapping.instances import key_of
 from fhirbridge.mapping.matching import Found, Matched, classify
 from fhirbridge.mapping.merging import merge_native, nest, prune
 from fhirbridge.mapping.paths import Segment, parse
+from fhirbridge.mapping.selecting import values_at
 from fhirbridge.mapping.template import Leaf
 
 _NAMESPACE = UUID(int=0)  # ids are not compared, so any namespace serves the proof

@@ -13,13 +13,15 @@ from fhirbridge.errors import Issue
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.jsontypes import Json, JsonObject, NativeNode, Resource
 from fhirbridge.mapping import paths
-from fhirbridge.mapping.encoder import Encoded, Traced, compile_encoder
+from fhirbridge.mapping.builder import Builder
+from fhirbridge.mapping.encoder import Encoded, compile_encoder
 from fhirbridge.mapping.expanders import EXPANDERS
 from fhirbridge.mapping.instances import Instance, instances_of
 from fhirbridge.mapping.lineage import Explanation, explain, native_value, untrace
 from fhirbridge.mapping.model import Entry, Pack
 from fhirbridge.mapping.paths import Segment
-from fhirbridge.mapping.template import ArrayNode, Builder, Child, Leaf, ObjectNode, Template
+from fhirbridge.mapping.source import Traced
+from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Template
 
 
 @dataclass(slots=True)

@@ -3,19 +3,18 @@
 Nothing is skipped: every element is either taken by a leaf of the template or listed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping import paths
 from fhirbridge.mapping.codec import CodecError, DecodeContext
-from fhirbridge.mapping.model import PRESENT, Rule
-from fhirbridge.mapping.paths import Segment
+from fhirbridge.mapping.model import Rule
+from fhirbridge.mapping.selecting import Points, satisfies
 from fhirbridge.mapping.template import (
     ArrayNode,
     Child,
-    Constraint,
     Leaf,
     ObjectNode,
     Slot,
@@ -27,7 +26,6 @@ _OWN = frozenset({"resourceType", "id"})
 _OWN_META = frozenset({"versionId", "lastUpdated"})
 
 Step = Callable[[DecodeContext], None]
-Points = Callable[[str, str], bool]  # (reference, entry name) -> does it point there
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +68,6 @@ class Walked:
     codecs: list[Step] = field(default_factory=list)
     references: list[Step] = field(default_factory=list)
     collectors: list[Step] = field(default_factory=list)
-
-
-def values_at(value: Json, segments: Sequence[Segment]) -> Iterator[Json]:
-    """All values at a FHIR path; `[k=v]` filters, other brackets take every item."""
-    if not segments:
-        yield value
-        return
-    if not isinstance(value, dict):
-        return
-    head, rest = segments[0], segments[1:]
-    found = value.get(head.name)
-    for item in found if isinstance(found, list) else (found,):
-        if item is None:
-            continue
-        selector = head.selector
-        if selector and not (isinstance(item, dict) and item.get(selector[0]) == selector[1]):
-            continue
-        yield from values_at(item, rest)
-
-
-def satisfies(item: Json, constraint: Constraint, points: Points) -> bool:
-    """Whether a list item has what a slot asks for."""
-    values = values_at(item, constraint.path)
-    if constraint.link:
-        return any(isinstance(value, str) and points(value, constraint.link) for value in values)
-    if constraint.value == PRESENT:
-        return next(values, None) is not None
-    return any(value == constraint.value for value in values)
 
 
 class Decoder:

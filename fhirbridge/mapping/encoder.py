@@ -6,48 +6,21 @@ primitive with its leaf number and list indexes, from which `lineage` computes F
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.mapping.model import Entry
-from fhirbridge.mapping.paths import native_steps
+from fhirbridge.mapping.source import Scope, Writer
 from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Slot, Template
 
 Encoded = Callable[..., JsonObject]
 
 
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """A primitive on its way out, with the leaf that wrote it and the list indexes around it."""
-
-    value: Json
-    leaf: int
-    indexes: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class _Scope:
-    """Native reads that are already in a variable; `index` names the loop variables around."""
-
-    root: str
-    indexes: tuple[str, ...]
-    lists: Mapping[str, str]  # native list path from the document -> its loop index variable
-    memo: dict[str, str] = field(default_factory=dict)
-
-
-class _Emitter:
-    def __init__(self, template: Template, entries: Mapping[str, Entry], traced: bool) -> None:
-        self._template = template
-        self._entries = entries
-        self._traced = traced
-        self._lines: list[str] = []
-        self._depth = 1
-        self._count = 0
-        self.constants: dict[str, Json] = {"Traced": Traced}
+class _Emitter(Writer):
+    """Writes the function of one template."""
 
     def source(self) -> str:
         """The whole function `encode(n, d, refs, c, at)`."""
-        scope = _Scope("n", ("at",) if self._anchored() else (), {})
+        scope = Scope("n", ("at",) if self._anchored() else (), {})
         entry = self._template.entry
         if entry.list_path:
             scope.lists = {entry.list_path: "at"}
@@ -87,14 +60,14 @@ class _Emitter:
             self._always(slot.item) for slot in child.slots if slot.kind in ("slice", "sole")
         )
 
-    def _value(self, child: Child, scope: _Scope) -> str:
+    def _value(self, child: Child, scope: Scope) -> str:
         if isinstance(child, Leaf):
             return self._leaf(child, scope)
         if isinstance(child, ObjectNode):
             return self._object(child, scope)
         return self._array(child, scope)
 
-    def _object(self, node: ObjectNode, scope: _Scope) -> str:
+    def _object(self, node: ObjectNode, scope: Scope) -> str:
         result = self._new("o")
         active = {
             name: self._value(child, scope)
@@ -119,7 +92,7 @@ class _Emitter:
             self._depth -= 1
         return result
 
-    def _passive(self, child: Child, target: str, name: str, scope: _Scope) -> None:
+    def _passive(self, child: Child, target: str, name: str, scope: Scope) -> None:
         """Write constants and links beside content that is there."""
         if isinstance(child, Leaf):
             value = self._leaf(child, scope)
@@ -145,7 +118,7 @@ class _Emitter:
                 self._line(f"if {item}: {made}.append({item})")
         self._line(f"if {made}: {target}[{name!r}] = {made}")
 
-    def _array(self, node: ArrayNode, scope: _Scope) -> str:
+    def _array(self, node: ArrayNode, scope: Scope) -> str:
         result = self._new("a")
         self._line(f"{result} = []")
         for slot in node.slots:
@@ -172,7 +145,7 @@ class _Emitter:
         self._line(f"{result} = {result} or None")
         return result
 
-    def _each(self, slot: Slot, result: str, scope: _Scope) -> None:
+    def _each(self, slot: Slot, result: str, scope: Scope) -> None:
         index, item = self._new("i"), self._new("n")
         source = self._read(slot.native, scope)
         self._line(f"if {source} is not None:")
@@ -180,12 +153,12 @@ class _Emitter:
         self._line(f"for {index}, {item} in enumerate({source}):")
         self._depth += 1
         path = ".".join(step for step in slot.trail if step != "[]")
-        inner = _Scope(item, (*scope.indexes, index), {**scope.lists, path: index})
+        inner = Scope(item, (*scope.indexes, index), {**scope.lists, path: index})
         value = self._value(slot.item, inner)
         self._line(f"if {value} is not None: {result}.append({value})")
         self._depth -= 2
 
-    def _links(self, slot: Slot, result: str, scope: _Scope) -> None:
+    def _links(self, slot: Slot, result: str, scope: Scope) -> None:
         leaf = _only_leaf(slot.item)
         rule = slot.each
         assert rule is not None  # noqa: S101
@@ -202,7 +175,7 @@ class _Emitter:
         if rule.condition:
             self._depth -= 1
 
-    def _chain(self, child: Child, leaf: Leaf, reference: str, scope: _Scope) -> str:
+    def _chain(self, child: Child, leaf: Leaf, reference: str, scope: Scope) -> str:
         """The nested literal from a link item down to its reference."""
         if child is leaf:
             return self._wrap(reference, leaf, scope)
@@ -212,7 +185,7 @@ class _Emitter:
 
     # leaves ------------------------------------------------------------------------------
 
-    def _leaf(self, leaf: Leaf, scope: _Scope) -> str:
+    def _leaf(self, leaf: Leaf, scope: Scope) -> str:
         result = self._new("v")
         rule = leaf.rule
         if leaf.kind == "const":
@@ -229,7 +202,7 @@ class _Emitter:
             self._native(leaf, result, scope)
         return result
 
-    def _native(self, leaf: Leaf, result: str, scope: _Scope) -> None:
+    def _native(self, leaf: Leaf, result: str, scope: Scope) -> None:
         raw = self._read(leaf.native, scope)
         codec = leaf.codec
         self._line(f"{result} = {raw}")
@@ -258,79 +231,6 @@ class _Emitter:
             self._line(f"if {result} is not None: {result} = {self._wrap(result, leaf, scope)}")
         if leaf.rule.condition:
             self._line(f"{result} = {self._guard(result, leaf.rule.condition, scope)}")
-
-    def _guard(self, expression: str, condition: str, scope: _Scope) -> str:
-        if not condition:
-            return expression
-        return f"({expression}) if {self._read(condition, scope)} is not None else None"
-
-    def _wrap(self, expression: str, leaf: Leaf, scope: _Scope) -> str:
-        if not self._traced:
-            return expression
-        indexes = "".join(f"{name}, " for name in scope.indexes)
-        return f"Traced({expression}, {leaf.number}, ({indexes}))"
-
-    def _read(self, native: str, scope: _Scope) -> str:
-        """A variable that holds the native value at a path, None where it is missing."""
-        absolute = native.startswith("/")
-        variable = "d" if absolute else scope.root
-        key = "/" if absolute else ""
-        for position, step in enumerate(native_steps(native)):
-            key += f".{step}"
-            known = scope.memo.get(key)
-            if known is None:
-                known = self._new("n")
-                nullable = position > 0
-                read = f"{variable}.get({step!r})"
-                self._line(
-                    f"{known} = {read}"
-                    + (f" if {variable} is not None else None" if nullable else "")
-                )
-                scope.memo[key] = known
-            variable = known
-        return variable
-
-    def _single(self, targets: tuple[str, ...], scope: _Scope) -> str:
-        return " or ".join(self._one(target, scope) for target in targets)
-
-    def _one(self, target: str, scope: _Scope) -> str:
-        path = self._entries[target].list_path
-        if not path:
-            return f"refs[{target!r}]"
-        if path in scope.lists and not self._entries[target].expand:
-            return f"refs[{target!r}][{scope.lists[path]}]"
-        return f"(refs[{target!r}] or (None,))[0]"
-
-    def _targets(self, target: str, scope: _Scope) -> str:
-        entry = self._entries[target]
-        if not entry.list_path:
-            return f"([refs[{target!r}]] if refs[{target!r}] is not None else ())"
-        if entry.expand:
-            if entry.list_path in scope.lists:
-                return f"refs[{target!r}][{scope.lists[entry.list_path]}]"
-            return f"[r for rs in refs[{target!r}] for r in rs]"
-        if entry.list_path in scope.lists:
-            return f"[refs[{target!r}][{scope.lists[entry.list_path]}]]"
-        return f"[r for r in refs[{target!r}] if r is not None]"
-
-    # text --------------------------------------------------------------------------------
-
-    def _constant(self, value: Json) -> str:
-        if isinstance(value, str | bool | int) or value is None:
-            return repr(value)
-        for name, known in self.constants.items():
-            if known is value:
-                return name
-        name = f"k{len(self.constants)}"
-        self.constants[name] = value
-        return name
-
-    def _new(self, stem: str) -> str:
-        self._count += 1
-        return f"{stem}{self._count}"
-
-    def _line(self, text: str) -> None:
-        self._lines.append("    " * self._depth + text)
 
 
 def _only_leaf(child: Child) -> Leaf:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fhirbridge.jsontypes import Json, JsonObject
-from fhirbridge.mapping.encoder import Traced
 from fhirbridge.mapping.model import CodeRow
+from fhirbridge.mapping.source import Traced
 from fhirbridge.mapping.template import Leaf, Template
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json, Resource
-from fhirbridge.mapping.decoder import Points, satisfies, values_at
 from fhirbridge.mapping.model import ABSENT, PRESENT, Entry
 from fhirbridge.mapping.paths import Segment, parse
+from fhirbridge.mapping.selecting import Points, satisfies, values_at
 from fhirbridge.mapping.template import ArrayNode, Leaf, ObjectNode, Slot, Template
 
 
