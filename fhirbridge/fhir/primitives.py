@@ -26,6 +26,11 @@ _DATE = re.compile(f"{_YEAR}(?:-{_MONTH}(?:-{_DAY})?)?")
 _DATE_TIME = re.compile(f"{_YEAR}(?:-{_MONTH}(?:-{_DAY}(?:T{_CLOCK}{_FRACTION}{_OFFSET})?)?)?")
 _INSTANT = re.compile(f"{_YEAR}-{_MONTH}-{_DAY}T{_CLOCK}{_FRACTION}{_OFFSET}")
 _TIME = re.compile(_CLOCK + _FRACTION)
+_SURE_DAY = "(?:0[1-9]|1[0-9]|2[0-8])"
+_SURE_TIME = f"T{_CLOCK}{_FRACTION}{_OFFSET}"
+_SURE_DATE = re.compile(f"{_YEAR}(?:-{_MONTH}(?:-{_SURE_DAY})?)?")
+_SURE_DATE_TIME = re.compile(f"{_YEAR}(?:-{_MONTH}(?:-{_SURE_DAY}(?:{_SURE_TIME})?)?)?")
+_SURE_INSTANT = re.compile(f"{_YEAR}-{_MONTH}-{_SURE_DAY}{_SURE_TIME}")
 _LOCAL = re.compile(
     f"{_YEAR}(?:-{_MONTH}(?:-{_DAY}(?:T(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])"
     rf"(?::(?P<second>[0-5][0-9]|60)(?:\.(?P<fraction>[0-9]+))?)?{_OFFSET}?)?)?)?"
@@ -44,7 +49,8 @@ _NO_WHITESPACE = {ord(character): None for character in " \t\r\n"}
 class Primitive:
     """How one primitive type is checked, and the words that say what it expects.
 
-    `pattern` is given where a string that matches it is all that is asked.
+    Every string that `pattern` matches is accepted. For dates it leaves out the last days of a
+    month, which need the calendar.
     """
 
     accepts: Callable[[Json], bool]
@@ -127,20 +133,23 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "boolean": Primitive(lambda value: isinstance(value, bool), "true or false, without quotes"),
     "canonical": _of(_URI, "a URL without white space"),
     "code": _of(_CODE, "a code: text without white space other than single spaces"),
-    "date": Primitive(is_date, "a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD"),
+    "date": Primitive(is_date, "a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD", _SURE_DATE),
     "dateTime": Primitive(
         is_date_time,
         "a date that exists, as YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with an offset",
+        _SURE_DATE_TIME,
     ),
     "decimal": Primitive(_is_decimal, "a JSON number, without quotes"),
     "id": _of(_ID, "1 to 64 letters, digits, hyphens or points"),
-    "instant": Primitive(is_instant, "a time that exists, as YYYY-MM-DDThh:mm:ss with an offset"),
+    "instant": Primitive(
+        is_instant, "a time that exists, as YYYY-MM-DDThh:mm:ss with an offset", _SURE_INSTANT
+    ),
     "integer": Primitive(_integers(-(2**31)), "a whole JSON number of 32 bits"),
     "markdown": _TEXT,
     "oid": _of(_OID, "an OID that begins with urn:oid:"),
     "positiveInt": Primitive(_integers(1), "a whole JSON number from 1 to 2147483647"),
     "string": _TEXT,
-    "time": Primitive(is_time, "a time as hh:mm:ss"),
+    "time": Primitive(is_time, "a time as hh:mm:ss", _TIME),
     "unsignedInt": Primitive(_integers(0), "a whole JSON number from 0 to 2147483647"),
     "uri": _of(_URI, "a URI without white space"),
     "url": _of(_URI, "a URL without white space"),

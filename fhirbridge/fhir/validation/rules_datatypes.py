@@ -28,18 +28,17 @@ def _contained_are_referred_to(resource: JsonObject) -> bool:
     )
 
 
-def _unused(fragments: set[str], value: Json) -> set[str]:
+def _unused(fragments: set[str], value: JsonObject) -> set[str]:
     """Those of the fragments that no text in a value names."""
     missing = set(fragments)
-    waiting = [value]
+    waiting: list[Json] = [value]
     while waiting and missing:
         current = waiting.pop()
-        if isinstance(current, str):
-            missing.discard(current)
-        elif isinstance(current, dict):
-            waiting.extend(current.values())
-        elif isinstance(current, list):
-            waiting.extend(current)
+        for child in current.values() if isinstance(current, dict) else current:
+            if isinstance(child, (dict, list)):
+                waiting.append(child)
+            elif isinstance(child, str) and child.startswith("#"):
+                missing.discard(child)
     return missing
 
 

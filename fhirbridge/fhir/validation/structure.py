@@ -20,7 +20,12 @@ from fhirbridge.fhir.validation.findings import (
     shown,
 )
 from fhirbridge.fhir.validation.invariants import check_invariants, invariants_of
-from fhirbridge.fhir.validation.primitive_elements import companion, primitive, primitive_list
+from fhirbridge.fhir.validation.primitive_elements import (
+    companion,
+    primitive,
+    primitive_list,
+    text_test,
+)
 from fhirbridge.fhir.validation.targets import check_reference
 from fhirbridge.fhir.validation.xhtml import check_narrative
 from fhirbridge.jsontypes import Json, JsonObject
@@ -63,12 +68,16 @@ def check_resource(value: Json, path: Path, found: Findings) -> None:
 def _compile_type(type_name: str) -> TypeChecker:
     elements = definitions().elements(type_name)
     members: dict[str, MemberChecker] = {}
+    text_tests: dict[str, Callable[[str], object]] = {}
     required: dict[str, tuple[str, ...]] = {}
     choices: dict[str, frozenset[str]] = {}
     for element in elements.values():
         members[element.name] = _member(element)
         names: tuple[str, ...] = (element.name,)
         if element.is_primitive and element.type != "xhtml":
+            test = None if element.is_list else text_test(element)
+            if test is not None:
+                text_tests[element.name] = test
             members["_" + element.name] = companion(element, compiled("Element"))
             names = (element.name, "_" + element.name)
         if element.choice:
@@ -81,6 +90,7 @@ def _compile_type(type_name: str) -> TypeChecker:
     return _checker(
         type_name,
         members=members,
+        text_tests=text_tests,
         required=tuple(required.items()),
         choices=tuple(choices.items()),
     )
@@ -90,6 +100,7 @@ def _checker(
     type_name: str,
     *,
     members: dict[str, MemberChecker],
+    text_tests: dict[str, Callable[[str], object]],
     required: tuple[tuple[str, tuple[str, ...]], ...],
     choices: tuple[tuple[str, frozenset[str]], ...],
 ) -> TypeChecker:
@@ -103,6 +114,10 @@ def _checker(
             return
         before = len(found.issues)
         for name, child in value.items():
+            if isinstance(child, str):  # most members; decided without another Python frame
+                test = text_tests.get(name)
+                if test is not None and test(child):
+                    continue
             member = members.get(name)
             if member is None:
                 _report_unknown(kind, name, path, found)

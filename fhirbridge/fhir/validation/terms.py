@@ -20,10 +20,11 @@ def has(value: JsonObject, *names: str) -> bool:
 
 def has_choice(value: JsonObject, stem: str) -> bool:
     """True if a variant of a choice exists: `valueString` for `value`."""
-    return any(
-        name.startswith(stem) and name[len(stem) : len(stem) + 1].isupper()
-        for name in (key.removeprefix("_") for key in value)
-    )
+    for key in value:
+        name = key.removeprefix("_")
+        if name.startswith(stem) and name[len(stem) : len(stem) + 1].isupper():
+            return True
+    return False
 
 
 def items(value: JsonObject, *path: str) -> list[JsonObject]:
