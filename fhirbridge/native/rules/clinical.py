@@ -11,6 +11,8 @@ from fhirbridge.native.rules.findings import Findings, entries, member
 
 _SUBSTANCE_USE = re.compile(r"F1[0-9]")
 _MENTAL = re.compile(r"F[2-9][0-9]")
+# DSM-5 also knows "in a controlled environment" and "on maintenance therapy" without remission
+_REMISSION = ("early", "sustained", "partial", "full")
 _IN_REMISSION = re.compile(r"F1[0-9]\.[129]1")
 
 
@@ -23,7 +25,7 @@ def check_diagnoses(document: JsonObject, findings: Findings) -> None:
         )
     for index, diagnosis in entries(document, "diagnoses"):
         in_remission = bool(_IN_REMISSION.match(diagnosis.get("code", "")))
-        if in_remission != ("remission" in diagnosis) and "code" in diagnosis:
+        if in_remission != (diagnosis.get("remission") in _REMISSION) and "code" in diagnosis:
             findings.inform(
                 ("diagnoses", index, "remission"),
                 "The code and `remission` do not say the same about remission.",

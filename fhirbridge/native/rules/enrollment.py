@@ -71,8 +71,8 @@ def _check_dates(document: JsonObject, findings: Findings) -> None:
     require_order(findings, document, (), first="admitDate", second="expectedEnd")
     require_order(findings, document, (), first="admitDate", second="dischargeDate")
     if "admitDate" in document and "expectedEnd" in document:
-        days = days_between(document["admitDate"], document["expectedEnd"])
-        if days >= 0 and not STAY_DAYS[0] <= days <= STAY_DAYS[1]:
+        days = days_between(document["admitDate"], document["expectedEnd"]) + 1
+        if days > 0 and not STAY_DAYS[0] <= days <= STAY_DAYS[1]:
             findings.inform(
                 ("expectedEnd",),
                 f"The planned stay is not between {STAY_DAYS[0]} and {STAY_DAYS[1]} days.",
