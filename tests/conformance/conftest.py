@@ -1,0 +1,41 @@
+"""A server on a real database file, asked through the WSGI application.
+
+`database_url` is the one place that says which databases the conformance tests run on.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fhirbridge import bridge as bridges
+from fhirbridge.bridge import Bridge
+from fhirbridge.config import Settings
+from fhirbridge.web.app import create_app
+from tests.conformance.support import Api
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database."""
+    assert request.param == "sqlite"
+    return f"sqlite:///{tmp_path / 'server.db'}"
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Settings of the server; a test module may override them."""
+    return Settings(database_url=database_url, max_body_bytes=200_000)
+
+
+@pytest.fixture
+def bridge(settings: Settings) -> Iterator[Bridge]:
+    built = bridges.build(settings)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def api(bridge: Bridge) -> Api:
+    """The server."""
+    return Api(create_app(bridge).test_client())
