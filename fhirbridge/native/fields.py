@@ -145,7 +145,7 @@ class Code(Line):
     """A code. `closed` lists all that are allowed; `known` those that pass without a warning."""
 
     kind = "code"
-    expected = "a code"
+    expected = "a code, in which blanks stand alone"
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ def check(document: JsonObject, findings: Findings, *, own_id: str) -> None:
         findings.inform(
             ("part2Program",),
             "Not stated; the facility is treated as a 42 CFR Part 2 program.",
-            "part2-assumed",
+            "expected-part2Program",
         )
     _check_birth_date(document, findings)
     _check_staff(document, findings)

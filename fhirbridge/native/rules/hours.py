@@ -28,7 +28,13 @@ def check(document: JsonObject, series: Sequence[Series], findings: Findings) ->
     if planned is not None and level == IOP:
         _check_level(float(planned), _is_minor(document), findings)
     scheduled = sum(by_day.values())
-    if planned is not None and by_day and abs(float(planned) - scheduled) > TOLERANCE_HOURS:
+    is_whole = len(series) == len(document.get("schedule") or ())
+    if (
+        planned is not None
+        and by_day
+        and is_whole
+        and abs(float(planned) - scheduled) > TOLERANCE_HOURS
+    ):
         findings.warn(
             ("weeklyHoursPlanned",),
             "The schedule of a usual week does not add up to the planned hours.",
