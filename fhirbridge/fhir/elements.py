@@ -7,7 +7,7 @@ Source: R4 searchparameter.html#expression, formats.html#choice
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeAlias
 
@@ -50,14 +50,17 @@ class Branch:
     `first` is the JSON name of the top-level element that must be there for any value to be
     found, "" if none must. `children` is the type or path that holds the child elements,
     `system` the code system implied by a required binding of a code.
-    `evaluate` takes the focus (the resource itself, or the base element of a composite) and the
-    resource.
+    `targets` are the types a reference here may point to, () for any. `is_single`: there is one
+    value at most. `evaluate` takes the focus (the resource itself, or the base element of a
+    composite) and the resource.
     """
 
     type: str
     children: str
     first: str
     system: str
+    targets: tuple[str, ...]
+    is_single: bool
     evaluate: Callable[[Json, Resource], Nodes]
 
 
@@ -68,6 +71,8 @@ class _Partial:
     walks: tuple[Walk, ...] = ()
     first: str = ""
     system: str = ""
+    targets: tuple[str, ...] = ()
+    is_single: bool = True
 
 
 @cache
@@ -111,12 +116,25 @@ def _branches(node: Node, focus: str) -> Iterable[Branch]:
             yield from _branches(operand, focus)
     elif isinstance(node, Path):
         for partial in _follow(node.steps, focus):
-            evaluate = _sequence(partial.walks)
-            yield Branch(partial.type, partial.children, partial.first, partial.system, evaluate)
+            yield Branch(
+                type=partial.type,
+                children=partial.children,
+                first=partial.first,
+                system=partial.system,
+                targets=partial.targets,
+                is_single=partial.is_single,
+                evaluate=_sequence(partial.walks),
+            )
     else:
         condition = _condition(node, focus)
         yield Branch(
-            _BOOLEAN, _BOOLEAN, "", "", lambda value, resource: [condition(value, resource)]
+            type=_BOOLEAN,
+            children=_BOOLEAN,
+            first="",
+            system="",
+            targets=(),
+            is_single=True,
+            evaluate=lambda value, resource: [condition(value, resource)],
         )
 
 
@@ -171,18 +189,19 @@ def _advance(partial: _Partial, step: Step, focus: str) -> list[_Partial]:
         case Index(position=position):
             return [_with(partial, _item(position))]
         case Where(condition=condition):
-            return [_with(partial, _filter(_condition(condition, partial.children)))]
+            found = _with(partial, _filter(_condition(condition, partial.children)))
+            if isinstance(condition, Is):
+                found = replace(found, targets=(condition.type,))
+            return [found]
         case Extension(url=url):
-            found = _children(partial, "extension")
-            return [_with(each, _filter(_has_url(url))) for each in found]
+            extensions = _children(partial, "extension")
+            return [_with(each, _filter(_has_url(url))) for each in extensions]
         case _:
             raise UnknownExpression(f"This step is not covered: {step}")
 
 
 def _with(partial: _Partial, walk: Walk) -> _Partial:
-    return _Partial(
-        partial.type, partial.children, (*partial.walks, walk), partial.first, partial.system
-    )
+    return replace(partial, walks=(*partial.walks, walk))
 
 
 def _children(partial: _Partial, name: str) -> list[_Partial]:
@@ -198,6 +217,8 @@ def _children(partial: _Partial, name: str) -> list[_Partial]:
             walks=(*partial.walks, _get(element)),
             first=partial.first if partial.walks else element.name,
             system=_implied_system(element),
+            targets=element.targets,
+            is_single=partial.is_single and not element.is_list,
         )
         for element in named
     ]

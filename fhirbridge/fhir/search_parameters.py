@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias, cast
 
 from fhirbridge.fhir.definitions import definitions, read_data
+from fhirbridge.fhir.elements import compile_expression
 from fhirbridge.jsontypes import JsonObject
 
 ParameterType: TypeAlias = Literal[
@@ -77,17 +78,31 @@ def _by_url() -> Mapping[str, JsonObject]:
 
 
 def _make(entry: JsonObject, resource_type: str) -> SearchParameter:
-    targets = frozenset(entry.get("target", ()))
-    everything = targets >= definitions().resource_types - {"Parameters"}
     return SearchParameter(
         name=f"{resource_type}.{entry['code']}",
         code=entry["code"],
         type=cast(ParameterType, entry["type"]),
         expression=entry["expression"],
         url=entry["url"],
-        targets=() if everything else tuple(sorted(targets)),
+        targets=_targets(entry, resource_type),
         components=tuple(
             Component(_make(_by_url()[part["definition"]], resource_type), part["expression"])
             for part in entry.get("component", ())
         ),
     )
+
+
+def _targets(entry: JsonObject, resource_type: str) -> tuple[str, ...]:
+    """The declared targets that the element allows; () for any.
+
+    Definitions for several resource types declare the targets of all of them together.
+    """
+    if entry["type"] != "reference":
+        return ()
+    declared = set(entry.get("target", ()))
+    branches = compile_expression(entry["expression"], resource_type)
+    if branches and all(branch.targets for branch in branches):
+        allowed = {target for branch in branches for target in branch.targets}
+        return tuple(sorted(declared & allowed or allowed))
+    everything = declared >= definitions().resource_types - {"Parameters"}
+    return () if everything else tuple(sorted(declared))

@@ -41,19 +41,27 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A clause on resources of one type."""
+
+    resource_type: str
+    clause: "SearchClause"
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
-    """A reference points to a resource that matches one of the clauses, each of its own type."""
+    """A reference points to a resource that one of the links describes."""
 
     names: tuple[str, ...]
-    clauses: tuple["SearchClause", ...]
+    links: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """A resource that matches the clause points here by the reference parameter `name`."""
+    """A resource that the link describes points here by its reference parameter `name`."""
 
     name: str
-    clause: "SearchClause"
+    link: Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,22 +164,23 @@ def _parse_chain(
         if chosen not in candidates:
             raise invalid_search(f"'{head}' does not name a type that the reference may point to.")
         candidates = {chosen}
-    clauses = []
+    links = []
     refusals: list[InvalidContent] = []
     for candidate in sorted(candidates):
         try:
-            clauses.append(parse_clause((candidate,), rest, value, context, depth=depth + 1))
+            clause = parse_clause((candidate,), rest, value, context, depth=depth + 1)
+            links.append(Link(candidate, clause))
         except UnknownParameter:
             continue
         except InvalidContent as exc:
             refusals.append(exc)
-    if refusals and not clauses:
+    if refusals and not links:
         raise refusals[0]
-    if not clauses:
+    if not links:
         raise unknown(name, tuple(sorted(candidates)) if chosen else ())
-    if len(clauses) > _MAX_CHAINED_TYPES:
+    if len(links) > _MAX_CHAINED_TYPES:
         raise invalid_search(f"'{name}' may mean many types; name one, as in '{head}:Type.{rest}'.")
-    return Chain(tuple(dict.fromkeys(each.name for each in parameters)), tuple(clauses))
+    return Chain(tuple(dict.fromkeys(each.name for each in parameters)), tuple(links))
 
 
 def _parse_has(
@@ -187,7 +196,7 @@ def _parse_has(
     if parameter.targets and types and not set(parameter.targets) & set(types):
         raise invalid_search(f"'{resource_type}.{code}' does not point to {' or '.join(types)}.")
     clause = parse_clause((resource_type,), rest, value, context, depth=depth + 1)
-    return Has(parameter.name, clause)
+    return Has(parameter.name, Link(resource_type, clause))
 
 
 def _parse_composite(

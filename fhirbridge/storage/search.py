@@ -24,7 +24,7 @@ from fhirbridge.storage.session import Row, Session
 from fhirbridge.storage.versions import COLUMNS, ResourceVersion, version_of
 
 # Without `_total`, matches are counted up to here; above, the total is left out.
-MAX_COUNTED = 10_000
+MAX_COUNTED = 1000
 
 _SortValue: TypeAlias = str | int | float
 _VERSION = ", ".join(f"v.{column.name}" for column in COLUMNS)
@@ -108,7 +108,7 @@ def _total(
         return on_one_page
     if query.total == "none":
         return None
-    return _count(session, plan, limit=None if query.total == "accurate" else MAX_COUNTED)
+    return _count(session, plan, limit=None if query.total else MAX_COUNTED)
 
 
 def _count(session: Session, plan: Plan, *, limit: int | None) -> int | None:

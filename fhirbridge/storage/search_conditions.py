@@ -6,6 +6,7 @@ the key of the resource. A source can lead a query, or be asked about one resour
 
 from dataclasses import dataclass
 from itertools import count
+from typing import TypeAlias
 
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.search.clauses import (
@@ -14,6 +15,7 @@ from fhirbridge.search.clauses import (
     Clause,
     Has,
     Identity,
+    Link,
     Missing,
     SearchClause,
     Together,
@@ -30,6 +32,9 @@ from fhirbridge.storage.search_criteria import (
     table_of,
     table_of_parameter,
 )
+
+# resource types; () means all
+Types: TypeAlias = tuple[str, ...]
 
 ID = "Resource._id"
 LAST_UPDATED = "Resource._lastUpdated"
@@ -78,26 +83,28 @@ class Builder:
             found.append(one_of(f"{alias}.content_class", self._scope.content_classes))
         return found
 
-    def condition(self, clause: SearchClause, key: str) -> Sql:
-        """Whether a clause holds for the resource in the column `key`."""
+    def condition(self, clause: SearchClause, key: str, types: Types) -> Sql:
+        """Whether a clause on resources of `types` holds for the one in the column `key`."""
         if isinstance(clause, Missing):
-            present = [source.holds_for(key) for source in self._present(clause)]
-            found = joined(present, "OR")
+            found = joined([each.holds_for(key) for each in self._present(clause, types)], "OR")
             return Sql(f"NOT {found.text}", found.parameters) if clause.missing else found
         if isinstance(clause, AnyOf):
-            return joined([self.condition(each, key) for each in clause.clauses], "OR")
+            return joined([self.condition(each, key, types) for each in clause.clauses], "OR")
         if isinstance(clause, Clause) and clause.negated:
-            found = self._values(clause).holds_for(key)
+            found = self._values(clause, types).holds_for(key)
             return Sql(f"NOT {found.text}", found.parameters)
-        source = self.source(clause)
+        if isinstance(clause, Chain):
+            # The plus keeps SQLite from trying every target for every row.
+            return self._chain(clause, target="+{}.target_key").holds_for(key)
+        source = self.source(clause, types)
         assert source is not None  # noqa: S101  (the rest can lead)
         return source.holds_for(key)
 
-    def source(self, clause: SearchClause) -> Source | None:
+    def source(self, clause: SearchClause, types: Types) -> Source | None:
         """The rows that match a clause; None for a clause that cannot be looked up."""
         match clause:
-            case Clause():
-                return None if clause.negated else self._values(clause)
+            case Clause(negated=False):
+                return self._values(clause, types)
             case Chain():
                 return self._chain(clause)
             case Has():
@@ -109,7 +116,7 @@ class Builder:
                 keys = [key_of(reference) for reference in references]
                 return self._resources(alias, one_of(f"{alias}.reference_key", keys))
             case AnyOf():
-                return self._any_of(clause)
+                return self._any_of(clause, types)
             case _:
                 return None
 
@@ -117,26 +124,22 @@ class Builder:
         where = [*self.visible(alias), condition, Sql(f"NOT {alias}.deleted")]
         return Source(f"resources {alias}", f"{alias}.key", joined(where, "AND"))
 
-    def _values(self, clause: Clause) -> Source:
+    def _values(self, clause: Clause, types: Types) -> Source:
         name = clause.parameter.name
+        alias = self.alias("r" if name in (ID, LAST_UPDATED) else "x")
         if name == ID:
-            alias = self.alias("r")
             codes = [each.code for each in clause.criteria if isinstance(each, TokenCriterion)]
-            keys = [
-                key_of(f"{type_name}/{code}")
-                for code in codes
-                for type_name in sorted(definitions().resource_types)
-            ]
+            keys = [key_of(f"{each}/{code}") for code in codes for each in _names_of(types)]
             return self._resources(alias, one_of(f"{alias}.reference_key", keys))
         if name == LAST_UPDATED:
-            alias = self.alias("r")
             parts = [
                 date_condition(each, f"{alias}.last_updated", f"{alias}.last_updated")
                 for each in clause.criteria
                 if isinstance(each, DateCriterion)
             ]
-            return self._resources(alias, joined(parts, "OR"))
-        alias = self.alias("x")
+            # The index on the time starts with the type.
+            of_types = one_of(f"{alias}.resource_type", _names_of(types))
+            return self._resources(alias, joined([of_types, joined(parts, "OR")], "AND"))
         return Source(
             f"{table_of(clause)} {alias}", f"{alias}.resource_key", self._row(clause, alias)
         )
@@ -152,10 +155,9 @@ class Builder:
             "AND",
         )
 
-    def _present(self, clause: Missing) -> list[Source]:
+    def _present(self, clause: Missing, types: Types) -> list[Source]:
         if clause.parameter.name in (ID, LAST_UPDATED):
-            alias = self.alias("r")
-            return [self._resources(alias, Sql("1 = 1"))]
+            return [self._resources(self.alias("r"), Sql("1 = 1"))]
         # A reference may be an identifier only, a coded element may have nothing but text.
         places = [(table_of_parameter(clause.parameter), "")]
         if clause.parameter.type == "reference":
@@ -172,29 +174,26 @@ class Builder:
             )
         return sources
 
-    def _chain(self, clause: Chain) -> Source:
-        alias, target = self.alias("x"), self.alias("r")
-        conditions = [self._among(each, f"{target}.key") for each in clause.clauses]
-        targets = joined([*self.visible(target), joined(conditions, "OR")], "AND")
-        inner = (
-            f"{alias}.target_key IN (SELECT {target}.reference_key"  # noqa: S608
-            f" FROM resources {target} WHERE {targets.text})"
-        )
+    def _chain(self, clause: Chain, target: str = "{}.target_key") -> Source:
+        alias = self.alias("x")
+        column = target.format(alias)
+        targets = [self._described(link, "reference_key") for link in clause.links]
+        inner = f"{column} IN ({' UNION ALL '.join(each.text for each in targets)})"
         where = [
             *self.visible(alias),
             one_of(f"{alias}.parameter", [key_of(name) for name in clause.names]),
-            Sql(inner, targets.parameters),
+            Sql(inner, tuple(value for each in targets for value in each.parameters)),
         ]
         return Source(f"index_references {alias}", f"{alias}.resource_key", joined(where, "AND"))
 
     def _has(self, clause: Has) -> Source:
         alias, referrer = self.alias("r"), self.alias("x")
-        among = self._among(clause.clause, f"{referrer}.resource_key")
+        described = self._described(clause.link, "key")
         where = joined(
             [
                 *self.visible(referrer),
                 Sql(f"{referrer}.parameter = ?", (key_of(clause.name),)),
-                among,
+                Sql(f"{referrer}.resource_key IN ({described.text})", described.parameters),
             ],
             "AND",
         )
@@ -204,13 +203,25 @@ class Builder:
         )
         return self._resources(alias, Sql(inner, where.parameters))
 
-    def _among(self, clause: SearchClause, key: str) -> Sql:
-        """As `condition`, but looked up at once where that can be done."""
-        source = self.source(clause)
+    def _described(self, link: Link, column: str) -> Sql:
+        """One column of all resources that a link describes, looked up in its index first."""
+        alias = self.alias("r")
+        types = (link.resource_type,)
+        where = [
+            *self.visible(alias),
+            Sql(f"{alias}.resource_type = ?", types),
+            Sql(f"NOT {alias}.deleted"),
+        ]
+        tables = f"resources {alias}"
+        source = self.source(link.clause, types)
         if source is None:
-            return self.condition(clause, key)
-        keys = source.keys()
-        return Sql(f"{key} IN ({keys.text})", keys.parameters)
+            where.append(self.condition(link.clause, f"{alias}.key", types))
+        else:
+            tables = f"{source.tables} CROSS JOIN {tables}"
+            where = [source.where, Sql(f"{alias}.key = {source.key}"), *where]
+        condition = joined(where, "AND")
+        text = f"SELECT {alias}.{column} FROM {tables} WHERE {condition.text}"  # noqa: S608
+        return Sql(text, condition.parameters)
 
     def _together(self, clause: Together) -> Source:
         tables, conditions = [], []
@@ -229,8 +240,8 @@ class Builder:
             conditions.append(condition)
         return Source(", ".join(tables), f"{first}.resource_key", joined(conditions, "AND"))
 
-    def _any_of(self, clause: AnyOf) -> Source | None:
-        sources = [self.source(each) for each in clause.clauses]
+    def _any_of(self, clause: AnyOf, types: Types) -> Source | None:
+        sources = [self.source(each, types) for each in clause.clauses]
         found = [source for source in sources if source is not None]
         return self._union(found) if len(found) == len(sources) else None
 
@@ -244,3 +255,7 @@ class Builder:
         inner = f"(SELECT 0 AS key WHERE 1 = 0 UNION {text}) {alias}"
         parameters = tuple(value for part in parts for value in part.parameters)
         return Source(inner, f"{alias}.key", Sql("1 = 1", parameters))
+
+
+def _names_of(types: Types) -> Types:
+    return types or tuple(sorted(definitions().resource_types))

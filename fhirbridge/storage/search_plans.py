@@ -115,7 +115,7 @@ class Plan:
 def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_id: int) -> Plan:
     """Decide how to carry out a query; may count how much the clauses match to do so."""
     builder = Builder(custodian_id, scope)
-    leading = _leading(session, builder, query.clauses)
+    leading = _leading(session, builder, query)
     if leading is None:
         tables, key = "resources r", "r.key"
         where = [*builder.visible("r"), Sql("NOT r.deleted")]
@@ -133,7 +133,7 @@ def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_i
             where += [Sql(f"r.key = {key}"), *builder.visible("r")]
             if query.types:
                 where.append(one_of("r.resource_type", query.types))
-    where += [builder.condition(each, key) for each in remaining]
+    where += [builder.condition(each, key, query.types) for each in remaining]
     is_direct = not query.sort if leading else all(_is_column(each) for each in query.sort)
     return Plan(
         tables=tables,
@@ -146,14 +146,21 @@ def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_i
 
 
 def _leading(
-    session: Session, builder: Builder, clauses: Sequence[SearchClause]
+    session: Session, builder: Builder, query: SearchQuery
 ) -> tuple[SearchClause, Source] | None:
     """The clause that leads, and its rows; None if every clause can only be asked about a row."""
-    found = [(each, source) for each in clauses if (source := builder.source(each)) is not None]
+    sources = [(each, builder.source(each, query.types)) for each in query.clauses]
+    found = [(each, source) for each, source in sources if source is not None]
     found.sort(key=lambda candidate: _rank(candidate[0]))
     if len(found) < 2 or _rank(found[0][0]) <= _SELECTIVE:
         return found[0] if found else None
-    return min(found, key=lambda candidate: _size(session, candidate[1]))
+    return min(found, key=lambda candidate: _cost(session, *candidate))
+
+
+def _cost(session: Session, clause: SearchClause, source: Source) -> tuple[int, bool]:
+    """Fewer rows are better; among many, those that come in the order of pages."""
+    single = isinstance(clause, Clause) and len(clause.names) == len(clause.criteria) == 1
+    return _size(session, source), not single
 
 
 def _size(session: Session, source: Source) -> int:
@@ -187,7 +194,9 @@ def _says_type(clause: SearchClause) -> bool:
     """True if only resources of the searched type can match, whatever the type is."""
     match clause:
         case Clause(names=names) | Chain(names=names):
-            return not any(name.startswith("Resource.") for name in names)
+            return names == (LAST_UPDATED,) or not any(
+                name.startswith("Resource.") for name in names
+            )
         case Together() | Identity():
             return True
         case AnyOf(clauses=clauses):
