@@ -15,12 +15,13 @@ from fhirbridge.fhir.definitions import definitions
 from fhirbridge.jsontypes import Resource
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, ValidationError
+    from fhir.resources.R4B.fhirresourcemodel import FHIRResourceModel
+    from pydantic import ValidationError
 
 _RULE = "fhir.resources"
 
 
-def model_of(resource: Resource) -> "BaseModel":
+def model_of(resource: Resource) -> "FHIRResourceModel":
     """The fhir.resources model of a resource.
 
     Raises InvalidContent if the library has no such type or refuses the content.
@@ -54,7 +55,7 @@ def _as_opinion(issue: Issue) -> Issue:
     return replace(issue, severity=severity)
 
 
-def _model_class(resource: Resource) -> "type[BaseModel] | None":
+def _model_class(resource: Resource) -> "type[FHIRResourceModel] | None":
     resource_type = resource.get("resourceType")
     if not isinstance(resource_type, str) or resource_type not in definitions().resource_types:
         return None
@@ -62,7 +63,7 @@ def _model_class(resource: Resource) -> "type[BaseModel] | None":
         library = import_module(f"fhir.resources.R4B.{resource_type.lower()}")
     except ImportError:
         return None
-    return cast("type[BaseModel] | None", getattr(library, resource_type, None))
+    return cast("type[FHIRResourceModel] | None", getattr(library, resource_type, None))
 
 
 def _issues(error: "ValidationError", resource_type: str) -> list[Issue]:
