@@ -235,15 +235,20 @@ def _get(element: ElementInfo) -> Walk:
     def get_list(nodes: Nodes, resource: Resource) -> Nodes:
         found: Nodes = []
         for node in nodes:
-            values = node.get(name)
-            if values:
-                found += [value for value in values if value is not None]
+            if name in node:
+                found += node[name]
         return found
+
+    def get_primitives(nodes: Nodes, resource: Resource) -> Nodes:
+        # null stands where an item has nothing but extensions.
+        return [value for value in get_list(nodes, resource) if value is not None]
 
     def get_value(nodes: Nodes, resource: Resource) -> Nodes:
         return [node[name] for node in nodes if name in node]
 
-    return get_list if element.is_list else get_value
+    if not element.is_list:
+        return get_value
+    return get_primitives if element.is_primitive else get_list
 
 
 def _item(position: int) -> Walk:

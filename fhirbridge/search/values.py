@@ -79,41 +79,42 @@ _READERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 
 def extract(
     resource: Resource, *, timezone: tzinfo, bases: tuple[str, ...] = ()
-) -> tuple[IndexValue, ...]:
-    """All index values of a resource, each once.
+) -> list[IndexValue]:
+    """All index values of a resource. What stands there twice may come twice.
 
     `timezone` is for dates without a zone; references below one of `bases` are local.
     """
     context = SearchContext(zone=timezone, bases=bases)
-    found: dict[IndexValue, None] = {}
-    readings = _readings(resource["resourceType"])
+    found: list[IndexValue] = []
+    resource_type = resource["resourceType"]
+    readings = _readings(resource_type)
     for first in ("", *resource):
         for reading in readings.get(first, ()):
             branch = reading.branch
             for node in branch.evaluate(resource, resource):
                 for value in reading.reader(node, branch.system, context):
-                    found[IndexValue(reading.parameter, value)] = None
-    for composite in _composites(resource["resourceType"]):
+                    found.append(IndexValue(reading.parameter, value))
+    for composite in _composites(resource_type):
         if composite.base.first and composite.base.first not in resource:
             continue
         nodes = composite.base.evaluate(resource, resource)
         for ordinal, base in enumerate(nodes, start=composite.start):
-            found.update(_together(composite, base, resource, ordinal, context))
-    return tuple(found)
+            found += _together(composite, base, resource, ordinal, context)
+    return found
 
 
 def _together(
     composite: _Composite, base: Json, resource: Resource, ordinal: int, context: SearchContext
-) -> dict[IndexValue, None]:
+) -> list[IndexValue]:
     """The values of all parts, or none if one of the parts has none: then nothing can match."""
-    found = {
-        IndexValue(part.parameter, value, ordinal): None
+    found = [
+        IndexValue(part.parameter, value, ordinal)
         for part in composite.parts
         for node in part.branch.evaluate(base, resource)
         for value in part.reader(node, part.branch.system, context)
-    }
+    ]
     complete = {value.parameter for value in found} == composite.names
-    return found if complete else {}
+    return found if complete else []
 
 
 @cache
