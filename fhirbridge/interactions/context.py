@@ -12,6 +12,7 @@ from typing import TypeAlias
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import Conflict, InvalidContent, Issue
 from fhirbridge.fhir import wire
+from fhirbridge.interactions.entries import in_entry
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.jsontypes import Resource
 from fhirbridge.search.context import SearchContext
@@ -30,6 +31,7 @@ class Unit:
     circumstances: Circumstances
     written: dict[str, ResourceVersion] = field(default_factory=dict)
     deleted: dict[str, ResourceVersion] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)  # the entry of a transaction
 
     @property
     def custodian_id(self) -> int:
@@ -73,7 +75,7 @@ class Unit:
         return version
 
     def check(self) -> None:
-        """Referential integrity of everything written and deleted.
+        """Referential integrity of everything written and deleted; issues name the entry.
 
         Raises InvalidContent (422) for references to what does not exist, Conflict for deleted
         resources that others refer to.
@@ -92,21 +94,27 @@ class Unit:
         resource = wire.parse(version.content)
         for found in integrity.local_references(resource, self.circumstances.bases):
             if key_of(found.target) in dangling:
-                yield Issue(
+                issue = Issue(
                     "not-found",
                     f"The reference names {found.target}, which does not exist on this server.",
                     expression=(found.path,),
                 )
+                yield self._placed(issue, version.reference)
 
     def _held(self, reference: str) -> Iterator[Issue]:
         found = integrity.referrers(self.session, self.custodian_id, reference)
         if found:
             named = ", ".join(found[: integrity.MAX_REFERRERS])
             others = " and others" if len(found) > integrity.MAX_REFERRERS else ""
-            yield Issue(
+            issue = Issue(
                 "conflict",
                 f"{reference} cannot be deleted, because it is referred to by {named}{others}.",
             )
+            yield self._placed(issue, reference)
+
+    def _placed(self, issue: Issue, reference: str) -> Issue:
+        index = self.places.get(reference)
+        return issue if index is None else in_entry(issue, index)
 
 
 @dataclass(frozen=True, slots=True)

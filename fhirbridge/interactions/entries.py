@@ -93,17 +93,17 @@ def read_entry(entry: bundles.BundleEntry, preferences: Preferences) -> Entry:
 
 def within(error: BridgeError, index: int) -> BridgeError:
     """The same error, its issues naming the entry and the place inside of it."""
-    place = place_of(index)
     kind = type(error)
-    return kind(
-        *(
-            replace(
-                issue,
-                diagnostics=f"Entry {index}: {issue.diagnostics}",
-                expression=tuple(_inside(place, path) for path in issue.expression) or (place,),
-            )
-            for issue in error.issues
-        )
+    return kind(*(in_entry(issue, index) for issue in error.issues))
+
+
+def in_entry(issue: Issue, index: int) -> Issue:
+    """The issue, naming the entry and the place inside of it."""
+    place = place_of(index)
+    return replace(
+        issue,
+        diagnostics=f"Entry {index}: {issue.diagnostics}",
+        expression=tuple(_inside(place, path) for path in issue.expression) or (place,),
     )
 
 

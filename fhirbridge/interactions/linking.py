@@ -20,11 +20,17 @@ class Links:
     everywhere: Mapping[str, str]
     by_base: Mapping[str, Mapping[str, str]]
 
-    def of(self, full_url: str) -> Mapping[str, str]:
-        """Reference text -> `Type/id`, for the references of the entry with this fullUrl."""
+    def apply(self, resource: Resource, full_url: str) -> Resource:
+        """The resource of the entry with this fullUrl, its references rewritten.
+
+        A Bundle to be stored is left alone: its references mean its own entries.
+        """
+        if resource.get("resourceType") == "Bundle":
+            return resource
         base = references.parse(full_url).base if full_url else ""
         relative = self.by_base.get(base)
-        return {**self.everywhere, **relative} if relative else self.everywhere
+        links = {**self.everywhere, **relative} if relative else self.everywhere
+        return references.rewrite(resource, links)
 
 
 def links_between(entries: Iterable[tuple[str, str]]) -> Links:
@@ -57,7 +63,10 @@ class ConditionalReferences:
         self._found: dict[str, str] = {}
 
     def resolve(self, resource: Resource) -> Resource | None:
-        """The resource with its conditional references replaced; None if one has no match yet."""
+        """The resource with its conditional references replaced; None if one has no match yet.
+
+        Raises InvalidContent for a urn:uuid that no entry has: nobody could ever resolve it.
+        """
         links: dict[str, str] = {}
         for text, path in _conditional(resource):
             match = self._found.get(text) or self._search(text, path)
@@ -105,8 +114,16 @@ class ConditionalReferences:
 
 def _conditional(resource: Resource) -> list[tuple[str, str]]:
     """Text and FHIRPath of the conditional references of a resource."""
-    return [
-        (reference.text, f"{found.path}.reference")
-        for found in references.walk(resource)
-        if (reference := references.parse_element(found.reference)).kind == "conditional"
-    ]
+    if resource.get("resourceType") == "Bundle":
+        return []
+    conditional_ones = []
+    for found in references.walk(resource):
+        reference = references.parse_element(found.reference)
+        path = f"{found.path}.reference"
+        if reference.kind == "conditional":
+            conditional_ones.append((reference.text, path))
+        elif reference.text.startswith("urn:uuid:"):
+            raise InvalidContent(
+                Issue("not-found", "No entry has this urn:uuid as its fullUrl.", expression=(path,))
+            )
+    return conditional_ones

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from fhirbridge.errors import BridgeError, InvalidContent, Issue, PreconditionFailed
-from fhirbridge.fhir import bundles, references
+from fhirbridge.fhir import bundles
 from fhirbridge.fhir.validation import check
 from fhirbridge.interactions import conditional, gate
 from fhirbridge.interactions.context import Context, Handle, Unit
@@ -108,6 +108,8 @@ class _Work:
         removed = [found for e in by_method["DELETE"] if (found := self._delete(e))]
         identities = [self._identify(entry) for entry in [*creates, *by_method["PUT"]]]
         _refuse_collisions([*removed, *identities])
+        for identity in [*removed, *identities]:
+            self._unit.places[identity.reference] = identity.entry.index
         links = links_between([(i.entry.full_url, i.reference) for i in identities])
         linked = []
         for identity in identities:
@@ -115,7 +117,7 @@ class _Work:
             resource = entry.request.resource
             if identity.exists or resource is None:
                 continue
-            rewritten = references.rewrite(resource, links.of(entry.full_url))
+            rewritten = links.apply(resource, entry.full_url)
             linked.append(replace(entry, request=_resolved(identity, rewritten)))
         self._write(linked)
         self._check_conditions(identities)
@@ -183,8 +185,7 @@ class _Work:
         while waiting:
             held = []
             for entry in waiting:
-                resource = entry.request.resource or {}
-                resolved = resolver.resolve(resource)
+                resolved = self._resolve(resolver, entry)
                 if resolved is None:
                     held.append(entry)
                     continue
@@ -193,6 +194,12 @@ class _Work:
                 raise within(resolver.unresolved(held[0].request.resource or {}), held[0].index)
             waiting = held
         resolver.confirm()
+
+    def _resolve(self, resolver: ConditionalReferences, entry: Entry) -> Resource | None:
+        try:
+            return resolver.resolve(entry.request.resource or {})
+        except BridgeError as exc:
+            raise within(exc, entry.index) from exc
 
     def _check_conditions(self, identities: list[_Identity]) -> None:
         """A conditional create must still be alone: two entries may describe one resource."""
