@@ -8,7 +8,8 @@ from functools import cache
 from types import MappingProxyType
 
 from fhirbridge.fhir.definitions import read_data
-from fhirbridge.fhir.elements import Branch, compile_expression, reference_type
+from fhirbridge.fhir.elements import Branch, compile_expression
+from fhirbridge.fhir.reference_targets import reference_type
 from fhirbridge.fhir.references import parse
 from fhirbridge.fhir.search_parameters import search_parameters
 from fhirbridge.jsontypes import Json, Resource
@@ -30,17 +31,17 @@ def compartment_parameters(compartment: str) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType({name: tuple(codes) for name, codes in listed.items()})
 
 
-def patients_of(resource: Resource) -> frozenset[str]:
+def patients_of(resource: Resource, *, bases: tuple[str, ...] = ()) -> frozenset[str]:
     """The patients whom a resource is about, as references: `{"Patient/p1"}`.
 
-    Local references keep their relative form, others their URL. Contained resources and the
-    entries of a Bundle count with the resource; a contained Patient without references to a
-    stored one counts by nothing, because nobody can be found by it.
+    References to this server are given in relative form, also those below one of `bases`;
+    others keep their URL. Contained resources and the entries of a Bundle count with the
+    resource. A contained Patient counts for nothing, because nobody can be found by its id.
     """
-    return frozenset(_patients(resource))
+    return frozenset(_patients(resource, bases))
 
 
-def _patients(resource: Resource) -> Iterator[str]:
+def _patients(resource: Resource, bases: tuple[str, ...]) -> Iterator[str]:
     resource_type = resource.get("resourceType")
     if not isinstance(resource_type, str):
         return
@@ -50,32 +51,32 @@ def _patients(resource: Resource) -> Iterator[str]:
         if branch.first and branch.first not in resource:
             continue
         for node in branch.evaluate(resource, resource):
-            yield from _patient(node, resource)
+            yield from _patient(node, resource, bases)
     for contained in resource.get("contained", ()):
-        yield from _referred(contained)
+        yield from _referred(contained, bases)
     if resource_type == "Bundle":
         for entry in resource.get("entry", ()):
-            yield from _patients(entry.get("resource", {}))
+            yield from _patients(entry.get("resource", {}), bases)
     if resource_type == "Binary":
-        yield from _patient(resource.get("securityContext"), resource)
+        yield from _patient(resource.get("securityContext"), resource, bases)
 
 
-def _referred(contained: Json) -> Iterator[str]:
+def _referred(contained: Json, bases: tuple[str, ...]) -> Iterator[str]:
     # The id of a contained Patient means nothing outside of its resource.
     own = f"Patient/{contained.get('id')}" if contained.get("resourceType") == "Patient" else ""
-    for patient in _patients(contained):
+    for patient in _patients(contained, bases):
         if patient != own:
             yield patient
 
 
-def _patient(node: Json, resource: Resource) -> Iterator[str]:
+def _patient(node: Json, resource: Resource, bases: tuple[str, ...]) -> Iterator[str]:
     reference = node.get("reference") if isinstance(node, dict) else None
     if not isinstance(reference, str) or reference.startswith("#"):
         return
     if reference_type(node, resource) != "Patient":
         return
     parsed = parse(reference)
-    is_local = parsed.kind == "relative"
+    is_local = parsed.kind == "relative" or parsed.base in bases
     yield f"Patient/{parsed.resource_id}" if is_local else reference
 
 

@@ -5,7 +5,6 @@ expression has one static type and reading a resource is dictionary look-ups onl
 Source: R4 searchparameter.html#expression, formats.html#choice
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -33,13 +32,13 @@ from fhirbridge.fhir.expressions import (
     Where,
     parse,
 )
+from fhirbridge.fhir.reference_targets import reference_type
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 
 Nodes: TypeAlias = list[Json]
 # (items in focus, the whole resource) -> items
 Walk: TypeAlias = Callable[[Nodes, Resource], Nodes]
 
-_REFERENCE = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[^/]+)?$")
 _BOOLEAN = "boolean"
 
 
@@ -83,31 +82,6 @@ def compile_expression(expression: str, focus: str) -> tuple[Branch, ...]:
     Raises UnknownExpression for FHIRPath outside the subset.
     """
     return tuple(_branches(parse(expression), focus))
-
-
-def reference_type(reference: Json, resource: Resource) -> str:
-    """The resource type that a Reference points to as far as it can be seen; "" otherwise."""
-    if isinstance(reference, str):
-        text: Json = reference
-    elif isinstance(reference, dict):
-        text = reference.get("reference")
-    else:
-        return ""
-    if isinstance(text, str):
-        if text.startswith("#"):
-            return _contained_type(text[1:], resource)
-        match = _REFERENCE.search(text)
-        if match:
-            return match[1]
-    found = reference.get("type") if isinstance(reference, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-def _contained_type(resource_id: str, resource: Resource) -> str:
-    for contained in resource.get("contained", ()):
-        if isinstance(contained, dict) and contained.get("id") == resource_id:
-            return str(contained.get("resourceType", ""))
-    return ""
 
 
 def _branches(node: Node, focus: str) -> Iterable[Branch]:
@@ -173,6 +147,16 @@ def _follow(steps: tuple[Step, ...], focus: str) -> list[_Partial]:
     ]
 
 
+def _is_a(type_name: str | None, other: str) -> bool:
+    """Whether a type is another or specializes it; `canonical` is a `uri`."""
+    while type_name:
+        # One official expression says DateTime.
+        if type_name.lower() == other.lower():
+            return True
+        type_name = definitions().base(type_name)
+    return False
+
+
 def _is_type_name(name: str) -> bool:
     return name[0].isupper()
 
@@ -185,7 +169,7 @@ def _advance(partial: _Partial, step: Step, focus: str) -> list[_Partial]:
             root = focus.partition(".")[0]
             return [_Partial(root, root, (lambda nodes, resource: [resource],))]
         case OfType(type=type_name):
-            return [partial] if partial.type.lower() == type_name.lower() else []
+            return [partial] if _is_a(partial.type, type_name) else []
         case Index(position=position):
             return [_with(partial, _item(position))]
         case Where(condition=condition):

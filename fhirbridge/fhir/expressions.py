@@ -232,6 +232,8 @@ class _Parser:
         return Path((*node.steps, step))
 
     def _step(self, word: str) -> Step:
+        if not word.isidentifier():
+            raise self._unknown()
         if self._peek() != "(":
             return Name(word)
         self._take("(")
