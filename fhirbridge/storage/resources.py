@@ -210,7 +210,7 @@ def _write(
         content=b"",
     )
     stamped = _stamped(resource, version)
-    patients = patients_of(stamped)
+    patients = patients_of(stamped, bases=circumstances.bases)
     labels = Labels(
         circumstances.custodian_id, patient_key_of(patients), circumstances.content_class
     )
@@ -231,7 +231,7 @@ def derive_again(session: Session, circumstances: Circumstances, version: Resour
     if not version.deleted:
         resource = wire.parse(version.content)
         labels = labels_of(session, version.key)
-        patients = patients_of(resource)
+        patients = patients_of(resource, bases=circumstances.bases)
         _derive(session, circumstances, version.key, resource, patients=patients, labels=labels)
 
 
