@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal as Number
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, missing
 
 from fhirbridge.jsontypes import NativeKind
 from fhirbridge.native.faults import kind_of_value, refuse
@@ -58,7 +58,12 @@ class Value(fields.Field[Any]):
         """Word what marshmallow itself finds: only a required value that is missing."""
         return refuse(f"Missing; expected {self.expected}.", rule="required", code="required")
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+    def deserialize(self, value: Any, attr: Any = None, data: Any = None, **kwargs: Any) -> Any:
+        """Marshmallow's entry, without the validators that no field here has."""
+        if value is missing:
+            if self.required:
+                raise self.make_error("required")
+            return missing
         return self.read(value)
 
     def wrong_kind(self, value: Any) -> ValidationError:

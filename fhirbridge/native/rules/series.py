@@ -16,6 +16,7 @@ from fhirbridge.native.rules.findings import Findings, entries
 from fhirbridge.recurrence import InvalidSeries, Occurrence, occurrences, wall_length
 
 LATE_MINUTES = 15
+MAX_SESSIONS = 5_000  # each becomes an Appointment
 _NEEDED = ("rrule", "from", "startLocal", "endLocal", "tz")
 
 
@@ -37,6 +38,7 @@ class Series:
 def expand(document: JsonObject, findings: Findings) -> list[Series]:
     """Expand every schedule that can be, and report the others."""
     series: list[Series] = []
+    total = 0
     for index, schedule in entries(document, "schedule"):
         path: Path = ("schedule", index)
         if "until" in schedule and "from" in schedule and schedule["until"] < schedule["from"]:
@@ -54,6 +56,15 @@ def expand(document: JsonObject, findings: Findings) -> list[Series]:
         except InvalidSeries as exc:
             findings.error((*path, exc.field), exc.sentence, "series")
             continue
+        total += len(days)
+        if total > MAX_SESSIONS:
+            findings.error(
+                ("schedule",),
+                f"The document has more than {MAX_SESSIONS} sessions.",
+                "session-count",
+                code="too-costly",
+            )
+            break
         series.append(Series(index, schedule, days))
         _check_days(schedule, path, days, findings)
     return series

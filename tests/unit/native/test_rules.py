@@ -181,3 +181,12 @@ def test_transitions_are_those_of_the_workflow_table() -> None:
 )
 def test_npi_check_digit(npi: str, holds: bool) -> None:
     assert has_npi_check_digit(npi) is holds
+
+
+def test_document_with_more_sessions_than_a_bundle_can_hold_is_refused() -> None:
+    template = {**MOTHER["enrollment"]["schedule"][0], "rrule": "FREQ=DAILY", "count": 360}
+    schedule = [{**template, "id": f"s{index}"} for index in range(14)]
+
+    found = changed("enrollment", {"schedule": schedule, "sessions": None})
+
+    assert found[("$.schedule", "session-count")] == "error"
