@@ -26,7 +26,8 @@ class Findings:
     """The issues found so far, and the resource whose elements are being checked.
 
     `container_type` is the type of the innermost resource that is not contained, `contained` the
-    types of what it contains, by id: together they are what `#` and `#id` refer to.
+    types of what it contains, by id: together they are what `#` and `#id` refer to. A type that
+    is not said is "".
     """
 
     __slots__ = ("contained", "container_type", "issues")
@@ -41,11 +42,11 @@ class Findings:
         self.container_type, self.contained = "", {}
         if not isinstance(resource, dict):
             return
-        self.container_type = str(resource.get("resourceType"))
+        self.container_type = _type_of(resource)
         inner = resource.get("contained")
         for contained in inner if isinstance(inner, list) else ():
-            if isinstance(contained, dict) and "id" in contained:
-                self.contained[str(contained["id"])] = str(contained.get("resourceType"))
+            if isinstance(contained, dict) and isinstance(contained.get("id"), str):
+                self.contained[contained["id"]] = _type_of(contained)
 
     def add(self, code: str, diagnostics: str, path: Path, *, rule: str = "") -> None:
         """Add an error at a place. Raises TooManyIssues at the thousandth."""
@@ -78,6 +79,11 @@ def is_filled_list(value: Json, path: Path, found: Findings) -> bool:
         found.add("structure", "An array must not be empty; leave it out instead.", path)
         return False
     return True
+
+
+def _type_of(resource: JsonObject) -> str:
+    resource_type = resource.get("resourceType")
+    return resource_type if isinstance(resource_type, str) else ""
 
 
 def write(path: Path) -> str:

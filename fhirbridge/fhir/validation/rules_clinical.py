@@ -166,9 +166,6 @@ CLINICAL_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
             == 1
         ),
     },
-    "NutritionOrder": {
-        "nor-1": _has_one_of("oralDiet", "supplement", "enteralFormula"),
-    },
     "Observation": {
         "obs-6": lambda v: "dataAbsentReason" not in v or not has_choice(v, "value"),
         "obs-7": _component_does_not_repeat_code,

@@ -51,7 +51,7 @@ def _check_fragment(fragment: str, targets: frozenset[str], path: Path, found: F
             rule="ref-1",
         )
         return
-    if targets and resource_type not in targets:
+    if targets and resource_type and resource_type not in targets:
         _refuse(targets, path, found)
 
 
