@@ -136,7 +136,9 @@ def parse(
                 raise
             issues += [replace(issue, severity="warning") for issue in exc.issues]
             continue
-        if name != CURSOR:
+        if name == "_count":
+            used.append((name, str(query.count)))
+        elif name != CURSOR:
             used.append((name, value))
     return replace(query, clauses=tuple(clauses), used=tuple(used), issues=tuple(issues))
 
