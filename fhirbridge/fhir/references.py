@@ -126,7 +126,9 @@ def _walk(value: JsonObject, type_name: str, path: str) -> Iterator[FoundReferen
         for index, item in enumerate(items):
             if not isinstance(item, dict):
                 continue
-            where = f"{path}.{name}[{index}]" if isinstance(child, list) else f"{path}.{name}"
+            where = f"{path}.{element.fhir_path if element else name.lstrip('_')}"
+            if isinstance(child, list):
+                where += f"[{index}]"
             if element is None:
                 yield from _walk(item, "Element", where)
                 continue

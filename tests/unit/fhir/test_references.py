@@ -111,8 +111,8 @@ def test_walk_finds_every_reference() -> None:
 
     assert set(found) == {
         "CarePlan.contained[0].subject",
-        "CarePlan.extension[0].valueReference",
-        "CarePlan._status.extension[0].valueReference",
+        "CarePlan.extension[0].value.ofType(Reference)",
+        "CarePlan.status.extension[0].value.ofType(Reference)",
         "CarePlan.subject",
         "CarePlan.author",
         "CarePlan.author.identifier.assigner",
