@@ -5,6 +5,7 @@ end, answers have a largest size, and no cookie or netrc credential is ever sent
 """
 
 import ipaddress
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from requests.structures import CaseInsensitiveDict
 from fhirbridge.errors import InvalidContent, Issue
 
 _CHUNK_BYTES = 65_536
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 ErrorClass = Literal[
     "unreachable", "connect-timeout", "tls", "no-answer", "answer-broken-off", "answer-too-large"
@@ -138,15 +140,13 @@ class PartnerSession:
 
         None if it would lead anywhere else: to another host, or out of the base by `..`.
         """
-        if ".." in reference or "\\" in reference or reference.startswith(("/", "//")):
+        path = reference.partition("?")[0]
+        if ".." in path or "\\" in path or path.startswith("/"):
             return None
-        if "://" not in reference:
+        if not _ABSOLUTE.match(path):
             return f"{self.base_url}/{reference}" if reference else self.base_url
-        if reference == self.base_url or reference.startswith(
-            (f"{self.base_url}/", f"{self.base_url}?")
-        ):
-            return reference
-        return None
+        inside = path == self.base_url or path.startswith(f"{self.base_url}/")
+        return reference if inside else None
 
     def ask(
         self,

@@ -46,14 +46,15 @@ def look(attempt: Attempt, anchor: str) -> bool:
 def _look_for_transaction(attempt: Attempt, anchor: str) -> bool:
     """A transaction is there as a whole or not at all, so that its Task tells.
 
-    Updates prove nothing, and repeating them is harmless: then it is sent again. Without a Task
-    only the presence of all that can be looked up counts, because some of it may be older.
+    Without a Task only the presence of all that can be looked up counts, because some of it may
+    be older; updates then prove nothing, and repeating them is harmless.
     """
     creates = [entry for entry in attempt.plan.entries if entry.action == "create"]
-    if len(creates) < len(attempt.plan.entries):
-        return False
     known = [entry for entry in creates if entry.token]
-    proof = [entry for entry in known if entry.full_url == anchor] or known
+    proof = [entry for entry in known if entry.full_url == anchor]
+    if not proof and len(creates) < len(attempt.plan.entries):
+        return False
+    proof = proof or known
     if not proof:
         raise Stop(Unknown("cannot-look-up"), needs_person=True)
     before = dict(attempt.locations)
@@ -63,7 +64,7 @@ def _look_for_transaction(attempt: Attempt, anchor: str) -> bool:
         return False
     with suppress(Stop):  # the places of the rest are good to know, not needed
         find(attempt, [entry for entry in known if entry not in proof], reading=False)
-    attempt.matched += len(creates)
+    attempt.matched += len(attempt.plan.entries)
     return True
 
 

@@ -27,8 +27,12 @@ class Rung(StrEnum):
 
 Action = Literal["create", "update", "keep", "match", "drop"]
 
-# A Task belongs to whoever works on it: once it is there, we never write over its status.
-NEVER_UPDATED = frozenset({"Task"})
+# Once they are there we never write over them: a Task belongs to whoever works on it, people and
+# places to the partner's own registers.
+NEVER_UPDATED = frozenset(
+    {"Task", "Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization"}
+    | {"Location", "HealthcareService", "Endpoint"}
+)
 
 # Who is referred to comes before who refers, where links form a ring.
 _TYPE_ORDER = (
@@ -64,7 +68,8 @@ class PlannedEntry:
     """One entry and what is done with it.
 
     `search` is its ifNoneExist; `location` where the partner holds it already (update, keep);
-    `deferred` the fullUrls whose links are written only after all is there.
+    `deferred` the fullUrls whose links are written only after all is there; `differs` that the
+    partner holds an older content.
     """
 
     full_url: str
@@ -74,6 +79,7 @@ class PlannedEntry:
     location: str = ""
     conditional: bool = False
     deferred: frozenset[str] = frozenset()
+    differs: bool = False
 
     @property
     def resource_type(self) -> str:
@@ -185,6 +191,7 @@ def _decide(entry: JsonObject, abilities: Abilities, held: Mapping[str, Held]) -
         search,
         location=there.location if there else "",
         conditional=abilities.can_create_conditionally(resource_type),
+        differs=there is not None and not there.unchanged,
     )
 
 
@@ -269,6 +276,9 @@ def _losses(made: SendPlan, abilities: Abilities) -> Iterable[str]:
     updates = [entry for entry in made.entries if entry.action == "update"]
     if updates:
         yield f"{_counted(updates)} at the partner are replaced by the newer version."
+    older = [entry for entry in made.kept if entry.differs and entry.resource_type != "Task"]
+    if older:
+        yield f"{_counted(older)} at the partner may be older and are left as they are there."
     deferring = [entry for entry in made.entries if entry.deferred]
     if deferring and not made.relinks:
         yield (
