@@ -8,13 +8,15 @@ from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.bridge import Bridge
 from fhirbridge.fhir.definitions import definitions
+from fhirbridge.fhir.validation import check
 from fhirbridge.web import errors, fhir_api, health
 
 
 def create_app(bridge: Bridge) -> Flask:
     """The WSGI application over one Bridge."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = bridge.settings.max_body_bytes
+    # One more, so that a body without a length is seen to be too long once it is read.
+    app.config["MAX_CONTENT_LENGTH"] = bridge.settings.max_body_bytes + 1
     # Search by POST reads its own form.
     app.config["MAX_FORM_MEMORY_SIZE"] = bridge.settings.max_body_bytes
     app.url_map.strict_slashes = False
@@ -25,12 +27,19 @@ def create_app(bridge: Bridge) -> Flask:
     return app
 
 
-def from_settings() -> Flask:
-    """The application of a server process, with everything loaded that requests will need."""
-    app = create_app(bridges.build(config.load()))
-    for resource_type in definitions().resource_types:
-        definitions().elements(resource_type)
+def warm_up() -> None:
+    """Load and compile what the first requests would wait for; done before workers are forked."""
+    known = definitions()
+    for resource_type in sorted(known.resource_types):
+        known.elements(resource_type)
+        check({"resourceType": resource_type})
     # What is loaded now stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+
+
+def from_settings() -> Flask:
+    """The application of a server process."""
+    app = create_app(bridges.build(config.load()))
+    warm_up()
     return app

@@ -13,7 +13,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from fhirbridge.processes import end_with_parent
-from fhirbridge.web.app import from_settings
+from fhirbridge.web.app import from_settings, warm_up
 
 # Threads that wait for the same commit share it; more of them only contend for the interpreter.
 BLOCKING_THREADS = 8
@@ -27,6 +27,7 @@ def load() -> Flask:
 
 def main(host: str, port: int, workers: int) -> None:
     """Serve until SIGTERM; requests under way are finished."""
+    warm_up()
     Granian(
         "fhirbridge.web.server:load",
         factory=True,
@@ -36,7 +37,7 @@ def main(host: str, port: int, workers: int) -> None:
         workers=workers,
         blocking_threads=BLOCKING_THREADS,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         respawn_failed_workers=True,
         workers_kill_timeout=10,
     ).serve()

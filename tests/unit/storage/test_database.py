@@ -1,0 +1,240 @@
+"""Write transactions share commits and nothing else; reads are snapshots."""
+
+import multiprocessing
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from fhirbridge.errors import Misconfigured
+from fhirbridge.storage import tables
+from fhirbridge.storage.database import Database
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.writer import Writer
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    made.upgrade()
+    yield made
+    made.close()
+
+
+def insert(session: Session, name: str) -> None:
+    session.execute(sa.insert(tables.custodians).values(name=name, namespace="n", created_at=NOW))
+
+
+def names(database: Database) -> set[str]:
+    with database.read() as session:
+        found = session.execute(sa.select(tables.custodians.c.name)).scalars()
+        return set(found) - {"default"}
+
+
+def insert_many(url: str, prefix: str, count: int) -> None:
+    """What another process does."""
+    other = Database(url)
+    for number in range(count):
+        with other.transaction() as session:
+            insert(session, f"{prefix}{number}")
+    other.close()
+
+
+class TestTransaction:
+    def test_what_is_written_is_there_afterwards(self, database: Database) -> None:
+        with database.transaction() as session:
+            insert(session, "a")
+
+        assert names(database) == {"a"}
+
+    def test_error_undoes_its_own_work_only(self, database: Database) -> None:
+        with database.transaction() as session:
+            insert(session, "a")
+        with pytest.raises(ZeroDivisionError), database.transaction() as session:
+            insert(session, "b")
+            _ = 1 / 0
+
+        assert names(database) == {"a"}
+
+    def test_readers_see_all_of_it_or_nothing(self, database: Database) -> None:
+        with database.transaction() as session:
+            insert(session, "a")
+            insert(session, "b")
+            assert names(database) == set()
+
+        assert names(database) == {"a", "b"}
+
+    def test_read_is_one_snapshot(self, database: Database) -> None:
+        with database.read() as session:
+            count = sa.select(sa.func.count()).select_from(tables.custodians)
+            before = session.execute(count).scalar()
+            with database.transaction() as writing:
+                insert(writing, "a")
+
+            assert session.execute(count).scalar() == before
+
+    def test_readers_cannot_write(self, database: Database) -> None:
+        with pytest.raises(sa.exc.OperationalError), database.read() as session:
+            insert(session, "a")
+
+    def test_transaction_inside_a_transaction_is_a_fault_of_ours(self, database: Database) -> None:
+        with (
+            pytest.raises(RuntimeError),
+            database.transaction() as session,
+        ):
+            insert(session, "a")
+            with database.transaction():
+                pass
+
+        assert names(database) == set()
+
+    def test_commit_is_durable_before_it_returns(self, database: Database) -> None:
+        with database.transaction() as session:
+            insert(session, "a")
+            synchronous = session.driver.execute("PRAGMA synchronous").fetchone()
+
+        assert synchronous == (2,)  # FULL
+        other = sqlite3.connect(database.path)
+        found = other.execute("SELECT count(*) FROM custodians WHERE name = 'a'").fetchone()
+        other.close()
+        assert found == (1,)
+
+
+class TestGroups:
+    def test_threads_share_commits_and_lose_nothing(self, database: Database) -> None:
+        commits: list[str] = []
+        with database.transaction() as session:
+            session.driver.set_trace_callback(commits.append)
+
+        def work(worker: int) -> None:
+            for number in range(20):
+                with database.transaction() as session:
+                    insert(session, f"{worker}-{number}")
+
+        run_in_threads(work, 8)
+
+        assert len(names(database)) == 160
+        assert sum(statement == "COMMIT" for statement in commits) < 160
+
+    def test_failing_member_of_a_group_does_not_harm_the_others(self, database: Database) -> None:
+        def work(worker: int) -> None:
+            for number in range(20):
+                try:
+                    with database.transaction() as session:
+                        insert(session, f"{worker}-{number}")
+                        if number % 3 == 0:
+                            raise ValueError
+                except ValueError:
+                    continue
+
+        run_in_threads(work, 8)
+
+        assert names(database) == {f"{w}-{n}" for w in range(8) for n in range(20) if n % 3}
+
+    def test_nobody_returns_before_the_commit(self, database: Database) -> None:
+        seen_by_others: list[bool] = []
+
+        def work(worker: int) -> None:
+            for number in range(20):
+                with database.transaction() as session:
+                    insert(session, f"{worker}-{number}")
+                seen_by_others.append(f"{worker}-{number}" in names(database))
+
+        run_in_threads(work, 8)
+
+        assert seen_by_others == [True] * 160
+
+    def test_lost_commit_fails_every_member(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        finish = Writer._finish
+
+        def broken(self: Writer, session: Session, group: object, **kwargs: object) -> None:
+            finish(self, session, group, error=OSError("disk full"))  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Writer, "_finish", broken)
+        with pytest.raises(OSError, match="disk full"), database.transaction() as session:
+            insert(session, "a")
+        monkeypatch.undo()
+
+        assert names(database) == set()
+        with database.transaction() as session:
+            insert(session, "b")
+        assert names(database) == {"b"}
+
+    def test_processes_take_turns(self, database: Database) -> None:
+        url = str(database.engine.url)
+        context = multiprocessing.get_context("spawn")
+        others = [context.Process(target=insert_many, args=(url, f"{n}-", 30)) for n in range(2)]
+        for other in others:
+            other.start()
+        insert_many(url, "here-", 30)
+        for other in others:
+            other.join(60)
+
+        assert [other.exitcode for other in others] == [0, 0]
+        assert len(names(database)) == 90
+
+
+class TestUpgrade:
+    def test_it_may_be_repeated_and_keeps_the_namespace(self, database: Database) -> None:
+        before = database.custodian()
+
+        database.upgrade()
+        database.check()
+
+        assert database.custodian() == before
+
+    def test_namespaces_are_random(self, database: Database, tmp_path: Path) -> None:
+        other = Database(f"sqlite:///{tmp_path / 'other.db'}")
+        other.upgrade()
+
+        assert other.custodian().namespace != database.custodian().namespace
+        other.close()
+
+    def test_another_custodian_can_be_added(self, database: Database) -> None:
+        database.upgrade(custodian="second")
+
+        assert database.custodian("second").id != database.custodian().id
+
+    def test_schema_of_another_version_is_refused(self, database: Database) -> None:
+        with database.transaction() as session:
+            session.execute(sa.update(tables.schema_info).values(version=99))
+
+        with pytest.raises(Misconfigured, match="schema 99"):
+            database.check()
+        with pytest.raises(Misconfigured, match="schema 99"):
+            database.upgrade()
+
+    def test_empty_file_has_no_schema(self, tmp_path: Path) -> None:
+        empty = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+
+        with pytest.raises(Misconfigured, match="db upgrade"):
+            empty.check()
+        empty.close()
+
+    def test_unknown_custodian_is_refused(self, database: Database) -> None:
+        with pytest.raises(Misconfigured, match="nobody"):
+            database.custodian("nobody")
+
+    @pytest.mark.parametrize(
+        "url", ["nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://x/y", "mysql://x/y"]
+    )
+    def test_url_must_name_a_file(self, url: str) -> None:
+        with pytest.raises(Misconfigured):
+            Database(url)
+
+
+def run_in_threads(work: object, count: int) -> None:
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(count)]  # type: ignore[arg-type]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
