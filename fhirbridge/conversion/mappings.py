@@ -24,10 +24,19 @@ def faults(packs: MappingABC[Kind, Pack]) -> list[Issue]:
     return [issue for kind, pack in packs.items() for issue in check(pack, shape(kind))]
 
 
-def load_mappings(*, base: str, site: Path | None = None, checked: bool = True) -> Mappings:
+def load_mapping(kind: Kind, *, base: str, site: Path | None = None) -> Mapping:
+    """Read, check and compile the pack of one document. Raises MappingFault with every fault."""
+    pack = read_pack(kind, layers(site), base=base)
+    found = check(pack, shape(kind))
+    if found:
+        raise MappingFault(*found)
+    return compile_pack(pack, shape(kind))
+
+
+def load_mappings(*, base: str, site: Path | None = None) -> Mappings:
     """Read, check and compile all packs. Raises MappingFault with every fault."""
     packs = read_packs(base=base, site=site)
-    found = faults(packs) if checked else []
+    found = faults(packs)
     if found:
         raise MappingFault(*found)
     return {kind: compile_pack(pack, shape(kind)) for kind, pack in packs.items()}

@@ -53,19 +53,28 @@ class _Overlay:
         return new
 
     def _array(self, node: ArrayNode, stored: list[Json], new: list[Json]) -> list[Json]:
-        pending = list(new)
-        result: list[Json] = []
+        """The new items in their order; what others added stays behind the item it followed."""
+        merged = list(new)
+        free = set(range(len(new)))
+        followers: dict[int, list[Json]] = {}
+        before = -1
         for item in stored:
             slot = self._slot(node, item)
+            match = self._counterpart(slot, item, new, free) if slot is not None else None
             if slot is None:
-                result.append(item)
-                continue
-            match = self._counterpart(slot, item, pending)
-            fresh = pending.pop(match) if match is not None else None
-            kept = self._item(slot, item, fresh)
-            if kept not in (None, {}, []):
-                result.append(kept)
-        return result + pending
+                followers.setdefault(before, []).append(item)
+            elif match is not None:
+                free.discard(match)
+                merged[match] = self._item(slot, item, new[match])
+                before = match
+            else:
+                kept = self._item(slot, item, None)
+                if kept not in (None, {}, []):
+                    followers.setdefault(before, []).append(kept)
+        result = followers.get(-1, [])
+        for position, item in enumerate(merged):
+            result = [*result, item, *followers.get(position, [])]
+        return result
 
     def _item(self, slot: Slot, item: Json, fresh: Json) -> Json:
         if slot.kind == "links" or isinstance(slot.item, Leaf):
@@ -81,19 +90,19 @@ class _Overlay:
                 return slot
         return None
 
-    def _counterpart(self, slot: Slot, item: Json, pending: list[Json]) -> int | None:
+    def _counterpart(self, slot: Slot, item: Json, new: list[Json], free: set[int]) -> int | None:
         """The new item that continues a stored one: equal first, then the same slot and key."""
-        for position, candidate in enumerate(pending):
-            if candidate == item:
+        candidates = [p for p in sorted(free) if isinstance(new[p], dict) == isinstance(item, dict)]
+        for position in candidates:
+            if new[position] == item:
                 return position
         key = slot.each.key if slot.each is not None else ""
-        for position, candidate in enumerate(pending):
-            if isinstance(candidate, dict) != isinstance(item, dict):
+        for position in candidates:
+            if not all(satisfies(new[position], c, _anywhere) for c in slot.constraints):
                 continue
-            belongs = all(satisfies(candidate, c, _anywhere) for c in slot.constraints)
-            if belongs and (slot.kind in ("slice", "sole") or key in ("ordered",)):
+            if slot.kind in ("slice", "sole") or key == "ordered":
                 return position
-            if belongs and _key_values(slot, candidate) == _key_values(slot, item):
+            if _key_values(slot, new[position]) == _key_values(slot, item):
                 return position
         return None
 

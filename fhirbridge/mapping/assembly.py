@@ -265,8 +265,6 @@ def _is_reference(leaf: Leaf) -> bool:
 
 
 def _text(value: Json) -> str:
-    if isinstance(value, list):
-        return "list " + "|".join(_text(item) for item in value)
     if isinstance(value, Decimal):
         return f"decimal {getattr(value, 'text', value)}"
     return f"{type(value).__name__} {value}"

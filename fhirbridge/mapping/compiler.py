@@ -146,8 +146,10 @@ def _indexes(
     leaf: Leaf, traced: Traced, instance: Instance, document: JsonObject
 ) -> tuple[int, ...]:
     """List positions in the document; an occurrence's session stands in a list of its own."""
-    session = instance.native.get("session") if instance.entry.expand else None
-    if session is not None and leaf.trail[:1] == ("sessions",):
+    if instance.entry.expand and leaf.trail[:1] == ("sessions",):
+        session = instance.native.get("session")
+        if session is None:  # what stands in FHIR for a session that was not recorded
+            return ()
         position = next(i for i, item in enumerate(document["sessions"]) if item is session)
         return (position, *traced.indexes[1:])
     return traced.indexes

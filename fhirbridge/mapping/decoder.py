@@ -195,7 +195,10 @@ class Decoder:
         if isinstance(value, dict) or (isinstance(value, list) and not many) or value is None:
             self._leave(path, value, walked)
             return
-        walked.seen.append(Seen(leaf, path, value))
+        if isinstance(value, list):
+            walked.seen.extend(Seen(leaf, f"{path}[{i}]", item) for i, item in enumerate(value))
+        else:
+            walked.seen.append(Seen(leaf, path, value))
         rule = leaf.rule
         if leaf.kind == "link":
             if not any(self._points(value, target) for target in leaf.targets):

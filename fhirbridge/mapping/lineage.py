@@ -27,7 +27,11 @@ class Explanation:
 def untrace(value: Json, path: str, found: list[tuple[str, Traced]]) -> Json:
     """Replace traced values by plain ones, and list them with their FHIRPath."""
     if isinstance(value, Traced):
-        found.append((path, value))
+        if isinstance(value.value, list):
+            for i, item in enumerate(value.value):
+                found.append((f"{path}[{i}]", Traced(item, value.leaf, value.indexes)))
+        else:
+            found.append((path, value))
         return value.value
     if isinstance(value, dict):
         return {name: untrace(item, f"{path}.{name}", found) for name, item in value.items()}
