@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias, cast
 
 from fhirbridge.fhir.definitions import definitions, read_data
-from fhirbridge.fhir.elements import compile_expression
+from fhirbridge.fhir.elements import Branch, compile_expression
 from fhirbridge.jsontypes import JsonObject
 
 ParameterType: TypeAlias = Literal[
@@ -20,6 +20,7 @@ ParameterType: TypeAlias = Literal[
 ]
 
 _COMMON_BASES = ("Resource", "DomainResource")
+_POINTS = frozenset({"date", "dateTime", "instant"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class SearchParameter:
 
     `name` identifies it everywhere, also in the index: `CarePlan.category`, and `Resource._tag`
     for those that every type has. `targets` are the types a reference may point to; empty means
-    any.
+    any. `is_single`: a resource has one value at most. `is_point`: dates that cover a year at
+    most, being no periods.
     """
 
     name: str
@@ -46,6 +48,8 @@ class SearchParameter:
     url: str
     targets: tuple[str, ...] = ()
     components: tuple[Component, ...] = ()
+    is_single: bool = False
+    is_point: bool = False
 
 
 @cache
@@ -78,29 +82,31 @@ def _by_url() -> Mapping[str, JsonObject]:
 
 
 def _make(entry: JsonObject, resource_type: str) -> SearchParameter:
+    branches = compile_expression(entry["expression"], resource_type)
+    # Variants of a choice exclude each other; several elements do not.
+    parts = [part.strip(" (").split(".")[0] for part in entry["expression"].split("|")]
     return SearchParameter(
         name=f"{resource_type}.{entry['code']}",
         code=entry["code"],
         type=cast(ParameterType, entry["type"]),
         expression=entry["expression"],
         url=entry["url"],
-        targets=_targets(entry, resource_type),
+        targets=_targets(entry, branches) if entry["type"] == "reference" else (),
         components=tuple(
             Component(_make(_by_url()[part["definition"]], resource_type), part["expression"])
             for part in entry.get("component", ())
         ),
+        is_single=parts.count(resource_type) == 1 and all(each.is_single for each in branches),
+        is_point={branch.type for branch in branches} <= _POINTS,
     )
 
 
-def _targets(entry: JsonObject, resource_type: str) -> tuple[str, ...]:
+def _targets(entry: JsonObject, branches: tuple[Branch, ...]) -> tuple[str, ...]:
     """The declared targets that the element allows; () for any.
 
     Definitions for several resource types declare the targets of all of them together.
     """
-    if entry["type"] != "reference":
-        return ()
     declared = set(entry.get("target", ()))
-    branches = compile_expression(entry["expression"], resource_type)
     if branches and all(branch.targets for branch in branches):
         allowed = {target for branch in branches for target in branch.targets}
         return tuple(sorted(declared & allowed or allowed))

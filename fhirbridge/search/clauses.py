@@ -3,7 +3,8 @@
 Source: R4 search.html#modifiers, search.html#chaining, search.html#has, search.html#composite
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from fhirbridge.errors import InvalidContent, Issue
@@ -23,12 +24,16 @@ _SUFFIXES = {"text": TEXT, "of-type": OF_TYPE, "identifier": IDENTIFIER}
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """Any index value under one of `names` matches any of the criteria; `negated`: none does."""
+    """Any index value under one of `names` matches any of the criteria; `negated`: none does.
+
+    `also` are further sets of criteria, one of each of which the same value must match.
+    """
 
     parameter: SearchParameter
     names: tuple[str, ...]
     criteria: tuple[Criterion, ...]
     negated: bool = False
+    also: tuple[tuple[Criterion, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,32 @@ def parse_clause(
         criteria,
         negated=modifier in ("not", "not-in"),
     )
+
+
+def merged(clauses: Sequence[SearchClause]) -> tuple[SearchClause, ...]:
+    """Join conditions on the same parameter where a resource has one index row at most.
+
+    `date=ge2026-01-01&date=lt2026-02-01` is then one range of the index and not two.
+    """
+    found: list[SearchClause] = []
+    by_names: dict[tuple[str, ...], int] = {}
+    for clause in clauses:
+        if not isinstance(clause, Clause) or clause.negated or not _has_one_row(clause.parameter):
+            found.append(clause)
+        elif clause.names in by_names:
+            position = by_names[clause.names]
+            known = found[position]
+            assert isinstance(known, Clause)  # noqa: S101  (by construction)
+            found[position] = replace(known, also=(*known.also, clause.criteria))
+        else:
+            by_names[clause.names] = len(found)
+            found.append(clause)
+    return tuple(found)
+
+
+def _has_one_row(parameter: SearchParameter) -> bool:
+    """A coded element has a row for each coding, a quantity for code and unit."""
+    return parameter.is_single and parameter.type in ("date", "number")
 
 
 def _find(types: tuple[str, ...], code: str) -> list[SearchParameter]:

@@ -17,6 +17,7 @@ from fhirbridge.search.clauses import (
     Identity,
     SearchClause,
     UnknownParameter,
+    merged,
     parse_clause,
     unknown,
 )
@@ -140,7 +141,7 @@ def parse(
             used.append((name, str(query.count)))
         elif name != CURSOR:
             used.append((name, value))
-    return replace(query, clauses=tuple(clauses), used=tuple(used), issues=tuple(issues))
+    return replace(query, clauses=merged(clauses), used=tuple(used), issues=tuple(issues))
 
 
 def _types(pairs: Sequence[Pair]) -> tuple[str, ...]:

@@ -20,15 +20,14 @@ from fhirbridge.search.clauses import (
     SearchClause,
     Together,
 )
-from fhirbridge.search.parameter_types.date import DateCriterion
 from fhirbridge.search.parameter_types.token import TokenCriterion
 from fhirbridge.search.scope import Scope
 from fhirbridge.search.values import IDENTIFIER, TEXT
 from fhirbridge.storage.fragments import Sql, joined, one_of
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.search_criteria import (
-    any_criterion,
     date_condition,
+    matches,
     table_of,
     table_of_parameter,
 )
@@ -132,14 +131,15 @@ class Builder:
             keys = [key_of(f"{each}/{code}") for code in codes for each in _names_of(types)]
             return self._resources(alias, one_of(f"{alias}.reference_key", keys))
         if name == LAST_UPDATED:
-            parts = [
-                date_condition(each, f"{alias}.last_updated", f"{alias}.last_updated")
-                for each in clause.criteria
-                if isinstance(each, DateCriterion)
+            column = f"{alias}.last_updated"
+            sets = [
+                [date_condition(each, column, column) for each in criteria]
+                for criteria in (clause.criteria, *clause.also)
             ]
+            conditions = [joined(parts, "OR") for parts in sets]
             # The index on the time starts with the type.
             of_types = one_of(f"{alias}.resource_type", _names_of(types))
-            return self._resources(alias, joined([of_types, joined(parts, "OR")], "AND"))
+            return self._resources(alias, joined([of_types, *conditions], "AND"))
         return Source(
             f"{table_of(clause)} {alias}", f"{alias}.resource_key", self._row(clause, alias)
         )
@@ -150,7 +150,7 @@ class Builder:
             [
                 *self.visible(alias),
                 one_of(f"{alias}.parameter", [key_of(name) for name in clause.names]),
-                any_criterion(clause.criteria, alias),
+                matches(clause, alias),
             ],
             "AND",
         )

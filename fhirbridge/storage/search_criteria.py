@@ -51,7 +51,31 @@ def table_of_parameter(parameter: SearchParameter) -> str:
     return _TABLES[parameter.type]
 
 
-def any_criterion(criteria: tuple[Criterion, ...], alias: str) -> Sql:
+# A date without a month covers a year; with the days that a zone may shift it.
+_LONGEST_POINT_MS = 368 * 86_400_000
+
+
+def matches(clause: Clause, alias: str) -> Sql:
+    """Whether an index row matches the criteria of a clause."""
+    parts = [_any(each, alias) for each in (clause.criteria, *clause.also)]
+    if clause.parameter.is_point:
+        parts += _bounds(clause, alias)
+    return joined(parts, "AND")
+
+
+def _bounds(clause: Clause, alias: str) -> list[Sql]:
+    """Bounds of `low` that follow from those of `high`: then the range in the index is closed."""
+    found = []
+    for criteria in (clause.criteria, *clause.also):
+        match criteria:
+            case (DateCriterion(prefix=Prefix.GE | Prefix.GT | Prefix.AP, low=low),):
+                found.append(Sql(f"{alias}.low >= ?", (low - _LONGEST_POINT_MS,)))
+            case (DateCriterion(prefix=Prefix.EB, low=low),):
+                found.append(Sql(f"{alias}.low < ?", (low,)))
+    return found
+
+
+def _any(criteria: tuple[Criterion, ...], alias: str) -> Sql:
     """Whether an index row matches one of the criteria, which are all of one kind."""
     codes = [c.code for c in criteria if isinstance(c, TokenCriterion) and c.system is None]
     if codes and len(codes) == len(criteria):

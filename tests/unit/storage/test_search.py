@@ -179,10 +179,52 @@ class TestDate:
     def test_finds(self, shelf: Shelf, text: str, expected: str) -> None:
         assert shelf.found("CarePlan", text) == set(expected)
 
+    def test_two_bounds_may_be_met_by_two_values(self, shelf: Shelf) -> None:
+        days = ["2026-01-01", "2026-12-31"]
+        shelf.put(
+            {
+                "resourceType": "CarePlan",
+                "id": "t",
+                "status": "active",
+                "intent": "plan",
+                "subject": {"reference": "Patient/p1"},
+                "activity": [
+                    {
+                        "detail": {
+                            "status": "scheduled",
+                            "scheduledPeriod": {"start": day, "end": day},
+                        }
+                    }
+                    for day in days
+                ],
+            }
+        )
+
+        assert shelf.ids("CarePlan", "activity-date=lt2026-03&activity-date=gt2026-06") == ["t"]
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("birthdate=ge1980&birthdate=lt1981", "abc"),
+            ("birthdate=gt1980-05-10", "acd"),
+            ("birthdate=ge1980-05-10", "abcd"),
+            ("birthdate=eb1980-05-11", "b"),
+            ("birthdate=sa1980-05-10", "d"),
+            ("birthdate=lt1980-05-10,gt1981", "acd"),
+        ],
+    )
+    def test_points_have_their_precision(self, shelf: Shelf, text: str, expected: str) -> None:
+        dates = {"a": "1980", "b": "1980-05-10", "c": "1980-05", "d": "1982-01-01"}
+        shelf.put(*(patient(name, birthDate=date) for name, date in dates.items()))
+
+        assert shelf.found("Patient", text) == set(expected)
+
     def test_last_updated_is_an_instant(self, shelf: Shelf) -> None:
         assert shelf.ids("CarePlan", "_lastUpdated=gt2026-03-02T12:00:04Z") == ["e", "f"]
         assert shelf.ids("CarePlan", "_lastUpdated=2026-03-02T12:00:04Z") == ["d"]
         assert shelf.ids("CarePlan", "_lastUpdated:missing=true") == []
+        between = "_lastUpdated=ge2026-03-02T12:00:02Z&_lastUpdated=lt2026-03-02T12:00:04Z"
+        assert shelf.ids("CarePlan", between) == ["b", "c"]
 
 
 class TestNumberAndQuantity:
@@ -540,6 +582,7 @@ class TestCompartmentsAndSystem:
             ("_type=CarePlan", {"a", "b"}),
             ("_type=CarePlan,Observation&status=active,final", {"a", "b", "o"}),
             ("_id=a", {"a"}),
+            ("_id=a&_id=b", set()),
             ("", {"p1", "p2", "a", "b", "o"}),
             ("_type=Patient&_tag=demo", set()),
         ],
