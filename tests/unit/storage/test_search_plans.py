@@ -1,0 +1,93 @@
+"""No search reads a whole table: SQLite's own plan of every statement says so."""
+
+import re
+from typing import Any
+
+import pytest
+
+from fhirbridge.storage import search
+from tests.unit.storage.shelf import Shelf
+
+# The aliases of our tables; subqueries are called c, d, p, q and u.
+_SCAN_OF_A_TABLE = re.compile(r"SCAN [rxzvso]\d*\b")
+
+
+class Explainer:
+    """Stands before the driver and keeps the plan of each statement."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.plans: list[str] = []
+
+    def execute(self, text: str, parameters: tuple[Any, ...] = ()) -> Any:
+        rows = self.driver.execute("EXPLAIN QUERY PLAN " + text, parameters).fetchall()
+        self.plans += [row[3] for row in rows]
+        return self.driver.execute(text, parameters)
+
+
+def plans_of(shelf: Shelf, resource_type: str | None, text: str) -> list[str]:
+    parsed = shelf.parse(resource_type, text)
+    with shelf.database.read() as session:
+        driver = session.driver
+        explainer = Explainer(driver)
+        session.driver = explainer
+        try:
+            search.run(session, parsed, custodian_id=shelf.custodian_id)
+        finally:
+            session.driver = driver
+    return explainer.plans
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "text"),
+    [
+        ("CarePlan", ""),
+        ("CarePlan", "_id=a"),
+        ("CarePlan", "_id:not=a"),
+        ("CarePlan", "patient=p1"),
+        ("CarePlan", "subject=p1&status=active&_sort=-date"),
+        ("CarePlan", "status=active&category=x|y"),
+        ("CarePlan", "status:not=active"),
+        ("CarePlan", "category=x|"),
+        ("CarePlan", "category:missing=true"),
+        ("CarePlan", "category:text=a"),
+        ("CarePlan", "date=ge2026&date=lt2027"),
+        ("CarePlan", "_lastUpdated=gt2026&_sort=-_lastUpdated"),
+        ("CarePlan", "_sort=-_lastUpdated"),
+        ("CarePlan", "_sort=-_id"),
+        ("CarePlan", "_sort=status"),
+        ("CarePlan", "_tag=x&_profile=urn:y"),
+        ("CarePlan", "patient.name=x&status=active"),
+        ("CarePlan", "patient.identifier=s|x"),
+        ("CarePlan", "patient.gender:not=male"),
+        ("CarePlan", "patient.organization.name=x"),
+        ("CarePlan", "patient=p1&_include=CarePlan:*&_revinclude=Provenance:target"),
+        ("Patient", "_has:CarePlan:patient:status=active"),
+        ("Patient", "name:contains=x&birthdate=1980"),
+        ("Patient", "organization.name=x&_has:CarePlan:subject:date=2026"),
+        ("Observation", "component-code-value-quantity=a$5"),
+        ("Observation", "value-quantity=5||mg"),
+        ("Questionnaire", "url:below=http://a.example/"),
+        (None, "_tag=x"),
+        (None, "_type=CarePlan,Goal&patient=p1"),
+        (None, "_lastUpdated=gt2026"),
+    ],
+)
+def test_uses_indexes(shelf: Shelf, resource_type: str | None, text: str) -> None:
+    plans = plans_of(shelf, resource_type, text)
+
+    assert plans
+    assert [plan for plan in plans if _SCAN_OF_A_TABLE.match(plan)] == []
+
+
+def test_reference_search_needs_no_sorting_of_matches(shelf: Shelf) -> None:
+    plans = plans_of(shelf, "CarePlan", "patient=p1")
+
+    assert "USE TEMP B-TREE FOR GROUP BY" not in plans
+    assert any("index_references" not in plan and "x1 USING PRIMARY KEY" in plan for plan in plans)
+
+
+def test_probe_of_another_clause_is_covered_by_an_index(shelf: Shelf) -> None:
+    plans = plans_of(shelf, "CarePlan", "patient=p1&status=active")
+
+    assert any("USING COVERING INDEX ix_index_tokens_resource" in plan for plan in plans)
