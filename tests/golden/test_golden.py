@@ -1,0 +1,93 @@
+"""Each case in fixtures/ becomes exactly its golden Bundle, and comes back from it.
+
+`pytest --update-golden` rewrites bundle.json and issues.json; the difference is reviewed like code.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from fhirbridge.config import DEFAULT_BASE
+from fhirbridge.conversion.identity import Identity
+from fhirbridge.conversion.mappings import Mappings, load_mappings
+from fhirbridge.conversion.to_fhir import to_fhir
+from fhirbridge.conversion.to_native import round_trippable, to_native
+from fhirbridge.errors import Issue
+from fhirbridge.fhir import wire
+from fhirbridge.fhir.models import second_opinion
+from fhirbridge.fhir.validation import check
+from fhirbridge.jsontypes import Json, JsonObject
+from fhirbridge.native import documents
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+CASES = sorted(
+    path.parent for kind in documents.KINDS for path in FIXTURES.glob(f"{kind}/*/native.json")
+)
+
+
+def case_id(case: Path) -> str:
+    return f"{case.parent.name}/{case.name}"
+
+
+@cache
+def mappings() -> Mappings:
+    return load_mappings(base=DEFAULT_BASE)
+
+
+def made(case: Path) -> tuple[documents.Document, JsonObject, list[Issue]]:
+    data = wire.parse((case / "native.json").read_bytes())
+    document = documents.load(documents.kind_of(data), data)
+    result = to_fhir(document, mappings()[document.kind], Identity())
+    return document, result.bundle, [*document.issues, *result.issues]
+
+
+def told(issues: list[Issue]) -> Json:
+    return [
+        {
+            "severity": issue.severity,
+            "code": issue.code,
+            "expression": list(issue.expression),
+            "diagnostics": issue.diagnostics,
+            "rule": issue.rule,
+        }
+        for issue in issues
+    ]
+
+
+def test_every_document_has_at_least_four_cases() -> None:
+    counts = {kind: sum(case.parent.name == kind for case in CASES) for kind in documents.KINDS}
+
+    assert min(counts.values()) >= 4, counts
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+class TestCase:
+    def test_output_is_the_golden_one(self, case: Path, update_golden: bool) -> None:
+        _, bundle, issues = made(case)
+        expected = {"bundle.json": bundle, "issues.json": told(issues)}
+        if update_golden:
+            for name, value in expected.items():
+                (case / name).write_bytes(wire.dump(value, pretty=True) + b"\n")
+
+        for name, value in expected.items():
+            assert wire.dump(value, pretty=True) + b"\n" == (case / name).read_bytes(), name
+
+    def test_gate_finds_no_fault(self, case: Path) -> None:
+        _, bundle, _ = made(case)
+
+        assert [issue for issue in check(bundle) if issue.is_error] == []
+
+    def test_fhir_resources_reads_it(self, case: Path) -> None:
+        _, bundle, _ = made(case)
+
+        assert [issue for issue in second_opinion(bundle) if issue.is_error] == []
+
+    def test_document_comes_back(self, case: Path) -> None:
+        document, bundle, _ = made(case)
+
+        result = to_native(bundle, mappings()[document.kind])
+
+        expected = round_trippable(document.data, mappings()[document.kind])
+        assert wire.canonical(result.document) == wire.canonical(expected)
+        assert [issue for issue in result.issues if issue.severity != "information"] == []
