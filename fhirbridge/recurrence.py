@@ -22,6 +22,10 @@ MAX_YEARS = 10
 _FREQUENCIES: dict[str, Literal[1, 2, 3]] = {"DAILY": DAILY, "WEEKLY": WEEKLY, "MONTHLY": MONTHLY}
 _DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _BYDAY = re.compile(r"(?:([+-]?[1-5]))?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
+# not `right/…` (its clocks count leap seconds), nor files that are no zones
+_ZONE = re.compile(
+    r"(?!posix|right|localtime|Factory)[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*", re.ASCII
+)
 _INTERVAL = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 
@@ -107,9 +111,11 @@ def _parse_day(text: str, frequency: str) -> Day:
 def zone(name: str) -> ZoneInfo:
     """The time zone of that name. Raises InvalidSeries if the IANA database has none."""
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as exc:
-        raise InvalidSeries("tz", "The time zone is not in the IANA database.") from exc
+        if _ZONE.fullmatch(name):
+            return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        pass  # said below: no such zone
+    raise InvalidSeries("tz", "The time zone is not in the IANA database.")
 
 
 def is_zone(name: str) -> bool:

@@ -98,6 +98,19 @@ def test_lower_minor_version_is_written_as_the_present_one() -> None:
     assert document.data["schema"] == "fhirbridge.enrollment/1.0"
 
 
+def test_older_minor_version_goes_through_its_upcasters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rename(data: Any) -> Any:
+        return {**data, "status": data["state"], "state": None}
+
+    monkeypatch.setattr(documents, "MINOR", 1)
+    monkeypatch.setattr(documents, "UPCASTERS", {"enrollment": (rename,)})
+    old = enrollment(schema="fhirbridge.enrollment/1.0", state="waitlisted")
+    new = enrollment(schema="fhirbridge.enrollment/1.1")
+
+    assert documents.load("enrollment", old).data["status"] == "waitlisted"
+    assert documents.load("enrollment", new).data["status"] == "inquiry"
+
+
 def test_document_of_another_kind_is_refused() -> None:
     with pytest.raises(documents.InvalidDocument, match="another kind"):
         documents.load("referral", enrollment())
