@@ -45,8 +45,6 @@ class Settings:
     workers: int = 2
     max_body_bytes: int = 10_000_000
     max_bundle_entries: int = 5_000
-    page_size: int = 50
-    max_page_size: int = 1_000
 
     @property
     def zone(self) -> ZoneInfo:

@@ -11,6 +11,7 @@ from fhirbridge.interactions.read import refuse_parameters
 from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.search.parameter_types.date import interval
+from fhirbridge.search.query import DEFAULT_COUNT, MAX_COUNT
 from fhirbridge.storage import history as stored
 from fhirbridge.storage import resources
 from fhirbridge.storage.history import Span
@@ -26,8 +27,7 @@ def history_instance(request: FhirRequest, context: Context, route: Route) -> Fh
     refuse_parameters(request, _PARAMETERS)
     given = dict(request.query)
     span = _span(given, context)
-    count = _number(given, "_count", context.bridge.settings.page_size)
-    count = min(count, context.bridge.settings.max_page_size)
+    count = min(_number(given, "_count", DEFAULT_COUNT), MAX_COUNT)
     before = _number(given, "_before", 0) or None
     address = (context.custodian_id, route.resource_type, route.resource_id)
     with context.reading() as session:

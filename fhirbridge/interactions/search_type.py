@@ -3,6 +3,7 @@
 from urllib.parse import quote, urlencode
 
 from fhirbridge.fhir import bundles
+from fhirbridge.fhir.bundles import SearchMode
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
@@ -29,8 +30,10 @@ def search_type(request: FhirRequest, context: Context, route: Route) -> FhirRes
     with context.reading() as session:
         page = search.run(session, wanted, custodian_id=context.custodian_id)
     entries = [_entry(version, wanted, context.base) for version in page.matches]
-    if wanted.issues:
-        entries.append(bundles.search_entry(to_outcome(wanted.issues), full_url="", mode="outcome"))
+    entries += [_entry(version, wanted, context.base, mode="include") for version in page.included]
+    issues = (*wanted.issues, *page.issues)
+    if issues:
+        entries.append(bundles.search_entry(to_outcome(issues), full_url="", mode="outcome"))
     address = f"{context.base}/{route.resource_type}"
     links = {"self": _link(address, wanted.used)}
     if page.next:
@@ -40,10 +43,11 @@ def search_type(request: FhirRequest, context: Context, route: Route) -> FhirRes
     )
 
 
-def _entry(version: ResourceVersion, wanted: SearchQuery, base: str) -> JsonObject:
-    return bundles.search_entry(
-        project(version.content, wanted), full_url=f"{base}/{version.reference}"
-    )
+def _entry(
+    version: ResourceVersion, wanted: SearchQuery, base: str, *, mode: SearchMode = "match"
+) -> JsonObject:
+    shown = project(version.content, wanted)
+    return bundles.search_entry(shown, full_url=f"{base}/{version.reference}", mode=mode)
 
 
 def _link(address: str, pairs: tuple[tuple[str, str], ...]) -> str:

@@ -1,4 +1,4 @@
-"""All tables on one page, for SQLite and PostgreSQL.
+"""All tables on one page.
 
 - Every row has `custodian_id`; nothing is unique, matched or counted across custodians.
 - Every version and every index row carries `patient_key` and `content_class`, so that what may
@@ -126,70 +126,42 @@ def _index_table(name: str, key: Sequence[Column[Any]], *payload: Column[Any]) -
     )
 
 
-def _resource_key() -> Column[int]:
-    return Column("resource_key", sa.BigInteger, primary_key=True)
+def _key(name: str, kind: sa.types.TypeEngine[Any] | None = None) -> Column[Any]:
+    return Column(name, kind or sa.BigInteger(), primary_key=True)
 
 
+# code_key: key_of(code); system: key_of(system), 0 without one; code: its first characters
 index_tokens = _index_table(
     "index_tokens",
-    [
-        Column("code_key", sa.BigInteger, primary_key=True),  # key_of(code)
-        _resource_key(),
-        Column("system", sa.BigInteger, primary_key=True),  # key_of(system), 0 without one
-    ],
-    Column("code", Text, nullable=False),  # its first characters, to sort by
+    [_key("code_key"), _key("resource_key"), _key("system")],
+    Column("code", Text, nullable=False),
 )
+# prefix: the first characters of `normalized`, which has case and accents folded;
+# exact_key: key_of(text as written)
 index_strings = _index_table(
     "index_strings",
-    [
-        Column("prefix", Text, primary_key=True),  # first characters of `normalized`
-        _resource_key(),
-        Column("exact_key", sa.BigInteger, primary_key=True),  # key_of(text as written)
-    ],
-    Column("normalized", Text, nullable=False),  # case and accents folded
+    [_key("prefix", Text), _key("resource_key"), _key("exact_key")],
+    Column("normalized", Text, nullable=False),
 )
-index_dates = _index_table(
-    "index_dates",
-    [
-        Column("low", sa.BigInteger, primary_key=True),  # milliseconds, inclusive
-        Column("high", sa.BigInteger, primary_key=True),  # milliseconds, inclusive
-        _resource_key(),
-    ],
-)
+# low, high: milliseconds, both inclusive
+index_dates = _index_table("index_dates", [_key("low"), _key("high"), _key("resource_key")])
 Index("ix_index_dates_high", *(index_dates.c[n] for n in ("custodian_id", "parameter", "high")))
+# target_key: key_of("Type/id" or URL); target_type: "" when unknown
 index_references = _index_table(
     "index_references",
-    [
-        Column("target_key", sa.BigInteger, primary_key=True),  # key_of("Type/id" or URL)
-        _resource_key(),
-    ],
-    Column("target_type", Text, nullable=False),  # "" when unknown
+    [_key("target_key"), _key("resource_key")],
+    Column("target_type", Text, nullable=False),
 )
+_number = sa.Double()
 index_numbers = _index_table(
-    "index_numbers",
-    [
-        Column("low", sa.Double, primary_key=True),
-        Column("high", sa.Double, primary_key=True),
-        _resource_key(),
-    ],
+    "index_numbers", [_key("low", _number), _key("high", _number), _key("resource_key")]
 )
+# code_key: of the code, else of the unit
+_names = ("resource_key", "code_key", "system")
 index_quantities = _index_table(
-    "index_quantities",
-    [
-        Column("low", sa.Double, primary_key=True),
-        Column("high", sa.Double, primary_key=True),
-        _resource_key(),
-        Column("code_key", sa.BigInteger, primary_key=True),  # of the code, else of the unit
-        Column("system", sa.BigInteger, primary_key=True),
-    ],
+    "index_quantities", [_key("low", _number), _key("high", _number), *map(_key, _names)]
 )
-index_uris = _index_table(
-    "index_uris",
-    [
-        Column("uri", Text, primary_key=True),
-        _resource_key(),
-    ],
-)
+index_uris = _index_table("index_uris", [_key("uri", Text), _key("resource_key")])
 
 documents = Table(
     "documents",
@@ -313,21 +285,4 @@ outbox_attempts = Table(
     Column("status", sa.Integer),
     Column("details", sa.JSON),
     UniqueConstraint("outbox_id", "number"),
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Key, primary_key=True),
-    _custodian(),
-    Column("recorded_at", Instant, nullable=False),
-    Column("caller", Text, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("interaction", Text, nullable=False),
-    Column("patients", sa.JSON, nullable=False),
-    Column("resources", sa.JSON, nullable=False),
-    Column("decision", sa.JSON, nullable=False),
-    Column("previous_hash", sa.LargeBinary, nullable=False),
-    Column("hash", sa.LargeBinary, nullable=False),
-    Index("ix_audit_time", "custodian_id", "recorded_at"),
 )

@@ -160,3 +160,24 @@ class TestShape:
 
         assert "active" in found
         assert "photo" not in found
+
+
+class TestIncludes:
+    def test_included_resources_are_marked_and_not_counted(self, people: Api) -> None:
+        people.created(goal("Patient/p1"))
+
+        bundle = people.get("/Goal?_include=Goal:patient").json
+
+        assert bundle["total"] == 1
+        assert [e["search"]["mode"] for e in bundle["entry"]] == ["match", "include"]
+        assert bundle["entry"][1]["fullUrl"] == f"{BASE}/Patient/p1"
+
+    def test_reverse_includes_are_marked(self, people: Api) -> None:
+        reference = people.created(goal("Patient/p1"))
+
+        bundle = people.get("/Patient?_id=p1&_revinclude=Goal:patient").json
+
+        assert [e["fullUrl"] for e in bundle["entry"]] == [
+            f"{BASE}/Patient/p1",
+            f"{BASE}/{reference}",
+        ]
