@@ -152,7 +152,7 @@ index_references = _index_table(
     [_key("target_key"), _key("resource_key")],
     Column("target_type", Text, nullable=False),
 )
-_number = sa.Double()
+_number: sa.Double[float] = sa.Double()
 index_numbers = _index_table(
     "index_numbers", [_key("low", _number), _key("high", _number), _key("resource_key")]
 )
