@@ -19,7 +19,7 @@ from fhirbridge.jsontypes import JsonObject
 
 Rule: TypeAlias = Callable[[JsonObject], bool]
 # What a rule raises on a value whose structure is broken; the structure is reported already.
-_BROKEN = (TypeError, AttributeError, KeyError, ValueError, IndexError, ArithmeticError)
+BROKEN = (TypeError, AttributeError, KeyError, ValueError, IndexError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def invariants_of(type_name: str) -> tuple[Invariant, ...]:
     return tuple(found)
 
 
-def check_invariants(
+def report_broken(
     invariants: tuple[Invariant, ...],
     value: JsonObject,
     path: Path,
@@ -62,7 +62,7 @@ def check_invariants(
     for invariant in invariants:
         try:
             holds = invariant.holds(value)
-        except _BROKEN:
+        except BROKEN:
             if is_sound:
                 raise
             continue

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 
 from fhirbridge.fhir.validation.terms import (
     UCUM,
+    at_most_one,
     count,
+    exists,
     has,
     has_choice,
     has_coding,
@@ -87,14 +89,6 @@ def _probability_is_in_percent(prediction: JsonObject) -> bool:
     return _is_percentage(span.get("low")) and _is_percentage(span.get("high"))
 
 
-def _is_at_most_one(*names: str) -> Callable[[JsonObject], bool]:
-    return lambda value: sum(has(value, name) for name in names) <= 1
-
-
-def _has_one_of(*names: str) -> Callable[[JsonObject], bool]:
-    return lambda value: has(value, *names)
-
-
 def _without_home(name: str) -> Callable[[JsonObject], bool]:
     return lambda organization: "home" not in values(organization, name, "use")
 
@@ -109,22 +103,22 @@ CLINICAL_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
         "app-3": _appointment_has_its_times,
         "app-4": _reason_only_if_cancelled,
     },
-    "Appointment.participant": {"app-1": _has_one_of("type", "actor")},
-    "AppointmentResponse": {"apr-1": _has_one_of("participantType", "actor")},
-    "AuditEvent.entity": {"sev-1": _is_at_most_one("name", "query")},
-    "CarePlan.activity": {"cpl-3": _is_at_most_one("detail", "reference")},
+    "Appointment.participant": {"app-1": exists("type", "actor")},
+    "AppointmentResponse": {"apr-1": exists("participantType", "actor")},
+    "AuditEvent.entity": {"sev-1": at_most_one("name", "query")},
+    "CarePlan.activity": {"cpl-3": at_most_one("detail", "reference")},
     "Composition.section": {
-        "cmp-1": _has_one_of("text", "entry", "section"),
-        "cmp-2": _is_at_most_one("emptyReason", "entry"),
+        "cmp-1": exists("text", "entry", "section"),
+        "cmp-2": at_most_one("emptyReason", "entry"),
     },
     "Condition": {
         "con-4": _abated_is_not_active,
         "con-5": lambda v: not (_is_condition_error(v) and "clinicalStatus" in v),
     },
-    "Condition.stage": {"con-1": _has_one_of("summary", "assessment")},
-    "Condition.evidence": {"con-2": _has_one_of("code", "detail")},
+    "Condition.stage": {"con-1": exists("summary", "assessment")},
+    "Condition.evidence": {"con-2": exists("code", "detail")},
     "Consent": {
-        "ppc-1": _has_one_of("policy", "policyRule"),
+        "ppc-1": exists("policy", "policyRule"),
         "ppc-2": _scope_needs_patient("patient-privacy"),
         "ppc-3": _scope_needs_patient("research"),
         "ppc-4": _scope_needs_patient("adr"),
@@ -141,14 +135,14 @@ CLINICAL_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
         "gol-1": lambda v: not has_choice(v, "detail") or "measure" in v,
     },
     "Group": {"grp-1": lambda v: "member" not in v or v.get("actual") is True},
-    "Immunization.education": {"imm-1": _has_one_of("documentType", "reference")},
+    "Immunization.education": {"imm-1": exists("documentType", "reference")},
     "ImmunizationRecommendation.recommendation": {
-        "imr-1": _has_one_of("vaccineCode", "targetDisease"),
+        "imr-1": exists("vaccineCode", "targetDisease"),
     },
-    "InsurancePlan": {"ipn-1": _has_one_of("identifier", "name")},
+    "InsurancePlan": {"ipn-1": exists("identifier", "name")},
     "Linkage": {"lnk-1": lambda v: count(v, "item") > 1},
     "List": {
-        "lst-1": _is_at_most_one("emptyReason", "entry"),
+        "lst-1": at_most_one("emptyReason", "entry"),
         "lst-2": lambda v: v.get("mode") == "changes" or not values(v, "entry", "deleted"),
         "lst-3": lambda v: v.get("mode") == "working" or not values(v, "entry", "date"),
     },
@@ -170,14 +164,14 @@ CLINICAL_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
         "obs-6": lambda v: "dataAbsentReason" not in v or not has_choice(v, "value"),
         "obs-7": _component_does_not_repeat_code,
     },
-    "Observation.referenceRange": {"obs-3": _has_one_of("low", "high", "text")},
+    "Observation.referenceRange": {"obs-3": exists("low", "high", "text")},
     "Organization": {
-        "org-1": _has_one_of("identifier", "name"),
+        "org-1": exists("identifier", "name"),
         "org-2": _without_home("address"),
         "org-3": _without_home("telecom"),
     },
-    "Patient.contact": {"pat-1": _has_one_of("name", "telecom", "address", "organization")},
-    "QuestionnaireResponse.item": {"qrs-1": _is_at_most_one("answer", "item")},
+    "Patient.contact": {"pat-1": exists("name", "telecom", "address", "organization")},
+    "QuestionnaireResponse.item": {"qrs-1": at_most_one("answer", "item")},
     "RequestGroup.action": {"rqg-1": lambda v: ("resource" in v) != ("action" in v)},
     "RiskAssessment.prediction": {
         "ras-1": _probability_is_in_percent,

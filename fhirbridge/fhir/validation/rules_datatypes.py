@@ -12,8 +12,11 @@ from fhirbridge.fhir.validation.terms import (
     is_not_after,
     is_not_greater,
     items,
+    needs,
 )
 from fhirbridge.jsontypes import Json, JsonObject
+
+_OF_ALL_EXTENSIONS = frozenset({"_url", "id", "_id"})
 
 
 def _for_contained(rule: Callable[[JsonObject], bool]) -> Callable[[JsonObject], bool]:
@@ -40,6 +43,12 @@ def _unused(fragments: set[str], value: JsonObject) -> set[str]:
             elif isinstance(child, str) and child.startswith("#"):
                 missing.discard(child)
     return missing
+
+
+def _has_value_or_extensions(extension: JsonObject) -> bool:
+    if len(extension) == 2 and "url" in extension and _OF_ALL_EXTENSIONS.isdisjoint(extension):
+        return True  # most extensions: a url and one more element
+    return ("extension" in extension) != has_choice(extension, "value")
 
 
 def _is_ucum_or_absent(value: JsonObject) -> bool:
@@ -88,11 +97,6 @@ def _event_has_its_part(trigger: JsonObject) -> bool:
     )
 
 
-def _needs(name: str, other: str) -> Callable[[JsonObject], bool]:
-    """`name` may be given only with `other`."""
-    return lambda value: not has(value, name) or has(value, other)
-
-
 DATATYPE_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
     "DomainResource": {
         "dom-2": _for_contained(
@@ -111,12 +115,12 @@ DATATYPE_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
         ),
     },
     "Extension": {
-        "ext-1": lambda v: ("extension" in v) != has_choice(v, "value"),
+        "ext-1": _has_value_or_extensions,
     },
-    "Attachment": {"att-1": _needs("data", "contentType")},
-    "ContactPoint": {"cpt-2": _needs("value", "system")},
+    "Attachment": {"att-1": needs("data", "contentType")},
+    "ContactPoint": {"cpt-2": needs("value", "system")},
     "Period": {"per-1": lambda v: is_not_after(v.get("start"), v.get("end"))},
-    "Quantity": {"qty-3": _needs("code", "system")},
+    "Quantity": {"qty-3": needs("code", "system")},
     "Age": {"age-1": _is_age},
     "Count": {"cnt-3": _is_count},
     "Distance": {"dis-1": _has_code_with_value},
@@ -132,17 +136,17 @@ DATATYPE_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
     },
     "TriggerDefinition": {
         "trd-1": lambda v: "data" not in v or not has_choice(v, "timing"),
-        "trd-2": _needs("condition", "data"),
+        "trd-2": needs("condition", "data"),
         "trd-3": _event_has_its_part,
     },
     "Timing.repeat": {
-        "tim-1": _needs("duration", "durationUnit"),
-        "tim-2": _needs("period", "periodUnit"),
+        "tim-1": needs("duration", "durationUnit"),
+        "tim-2": needs("period", "periodUnit"),
         "tim-4": lambda v: v.get("duration", 0) >= 0,
         "tim-5": lambda v: v.get("period", 0) >= 0,
-        "tim-6": _needs("periodMax", "period"),
-        "tim-7": _needs("durationMax", "duration"),
-        "tim-8": _needs("countMax", "count"),
+        "tim-6": needs("periodMax", "period"),
+        "tim-7": needs("durationMax", "duration"),
+        "tim-8": needs("countMax", "count"),
         "tim-9": _offset_has_when,
         "tim-10": lambda v: not (has(v, "timeOfDay") and has(v, "when")),
     },

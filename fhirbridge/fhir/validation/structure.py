@@ -19,14 +19,14 @@ from fhirbridge.fhir.validation.findings import (
     is_filled_list,
     shown,
 )
-from fhirbridge.fhir.validation.invariants import check_invariants, invariants_of
+from fhirbridge.fhir.validation.invariants import BROKEN, Rule, invariants_of, report_broken
 from fhirbridge.fhir.validation.primitive_elements import (
     companion,
     primitive,
     primitive_list,
     text_test,
 )
-from fhirbridge.fhir.validation.targets import check_reference
+from fhirbridge.fhir.validation.targets import check_reference, is_plain_reference
 from fhirbridge.fhir.validation.xhtml import check_narrative
 from fhirbridge.jsontypes import Json, JsonObject
 
@@ -107,6 +107,7 @@ def _checker(
     kind = type_name.rpartition(".")[2]
     is_resource = type_name in definitions().resource_types
     invariants = invariants_of(type_name)
+    rules = tuple(invariant.holds for invariant in invariants)
 
     def check(value: Json, path: Path, found: Findings) -> None:
         if not isinstance(value, dict):
@@ -132,10 +133,21 @@ def _checker(
             given = value.keys() & variants
             if len(given) > 1 and len({variant.lstrip("_") for variant in given}) > 1:
                 found.add("structure", f"{kind} may have only one kind of {name}.", (path, name))
-        if invariants:
-            check_invariants(invariants, value, path, found, is_sound=len(found.issues) == before)
+        if rules and not _hold(rules, value):
+            is_sound = len(found.issues) == before
+            report_broken(invariants, value, path, found, is_sound=is_sound)
 
     return check
+
+
+def _hold(rules: tuple[Rule, ...], value: JsonObject) -> bool:
+    try:
+        for rule in rules:
+            if not rule(value):
+                return False
+    except BROKEN:
+        return False
+    return True
 
 
 def _report_unknown(kind: str, name: str, path: Path, found: Findings) -> None:
@@ -174,7 +186,7 @@ def _complex_list(element: ElementInfo) -> MemberChecker:
 
     def check(child: Json, _parent: JsonObject, path: Path, found: Findings) -> None:
         listed: Path = (path, step)
-        if is_filled_list(child, listed, found):
+        if (isinstance(child, list) and child) or is_filled_list(child, listed, found):
             for index, item in enumerate(child):
                 target.check(item, (listed, index), found)
 
@@ -201,9 +213,10 @@ def _reference(element: ElementInfo) -> Checker:
     targets = frozenset(element.targets)
 
     def check(value: Json, path: Path, found: Findings) -> None:
-        form.check(value, path, found)
-        if isinstance(value, dict):
-            check_reference(value, targets, path, found)
+        if not is_plain_reference(value, targets):
+            form.check(value, path, found)
+            if isinstance(value, dict):
+                check_reference(value, targets, path, found)
 
     return Checker(check)
 

@@ -4,8 +4,21 @@ Source: R4 references.html, invariant ref-1
 """
 
 from fhirbridge.fhir import references
+from fhirbridge.fhir.primitives import PRIMITIVES
 from fhirbridge.fhir.validation.findings import Findings, Path
-from fhirbridge.jsontypes import JsonObject
+from fhirbridge.jsontypes import Json, JsonObject
+
+_is_string = PRIMITIVES["string"].accepts
+
+
+def is_plain_reference(value: Json, targets: frozenset[str]) -> bool:
+    """True for what most references are: a relative literal to a target, perhaps a display."""
+    if not isinstance(value, dict):
+        return False
+    text = value.get("reference")
+    if not isinstance(text, str) or text.partition("/")[0] not in targets or not _is_string(text):
+        return False
+    return len(value) == 1 or (len(value) == 2 and _is_string(value.get("display")))
 
 
 def check_reference(

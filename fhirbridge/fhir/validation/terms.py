@@ -3,7 +3,7 @@
 Source: R4 fhirpath.html (exists, count, isDistinct, comparison of dates of different precision)
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, timedelta
 from decimal import Decimal
 
@@ -16,6 +16,24 @@ UCUM = "http://unitsofmeasure.org"
 def has(value: JsonObject, *names: str) -> bool:
     """True if one of the elements exists, with a value or only with extensions."""
     return any(name in value or "_" + name in value for name in names)
+
+
+def exists(*names: str) -> Callable[[JsonObject], bool]:
+    """The rule that one of the elements exists."""
+    known = frozenset(names) | {"_" + name for name in names}
+    return lambda value: not known.isdisjoint(value)
+
+
+def needs(name: str, other: str) -> Callable[[JsonObject], bool]:
+    """The rule that `name` may be given only with `other`."""
+    first, second = exists(name), exists(other)
+    return lambda value: not first(value) or second(value)
+
+
+def at_most_one(name: str, other: str) -> Callable[[JsonObject], bool]:
+    """The rule that two elements exclude each other."""
+    first, second = exists(name), exists(other)
+    return lambda value: not (first(value) and second(value))
 
 
 def has_choice(value: JsonObject, stem: str) -> bool:

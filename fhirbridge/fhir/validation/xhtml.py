@@ -11,10 +11,11 @@ from fhirbridge.fhir.validation.findings import Findings, Path
 from fhirbridge.jsontypes import Json
 
 _NAMESPACE = "http://www.w3.org/1999/xhtml"
+# The common ones first, because the pattern below tries them in this order.
 _ELEMENT_NAMES = (
-    "a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd del dfn "
-    "div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li map ol p pre q s samp small span strike "
-    "strong sub sup table tbody td tfoot th thead tr tt u ul var"
+    "div p td tr b br span table li ul tbody th thead a i abbr acronym address area bdo big "
+    "blockquote caption cite code col colgroup dd del dfn dl dt em h1 h2 h3 h4 h5 h6 hr img ins "
+    "kbd map ol pre q s samp small strike strong sub sup tfoot tt u var"
 )
 _ATTRIBUTE_NAMES = (
     "abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign "
@@ -45,9 +46,10 @@ _PLAIN_ATTRIBUTE = (
     r'|(?:href|src)="(?:https?://|mailto:|#|[A-Z][A-Za-z]++/)[^"<]*+"'
     r'|style="(?![^"]*(?:behavior|binding|javascript))[\w\s:;#%.,-]*+")'
 )
+_PLAIN_NAME = rf"(?:{_ELEMENT_NAMES.replace(' ', '|')})(?=[\s/>])"
 _PLAIN = re.compile(
     rf'\s*+<div xmlns="{re.escape(_NAMESPACE)}"(?:{_PLAIN_ATTRIBUTE})*+\s*+>'
-    rf"(?:[^<]++|</?+(?:{'|'.join(sorted(_ELEMENTS))})(?=[\s/>])(?:{_PLAIN_ATTRIBUTE})*+\s*+/?+>)*+"
+    rf"(?:[^<]++|</?+{_PLAIN_NAME}(?:{_PLAIN_ATTRIBUTE})*+\s*+/?+>)*+"
 )
 _SOME_TEXT = re.compile(r">[ \t\r\n]*+[^< \t\r\n]")
 
