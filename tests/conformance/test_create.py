@@ -119,7 +119,12 @@ class TestReferentialIntegrity:
 
         answer = api.post("/Patient", patient(extension=[extension]))
 
-        assert_outcome(answer, 422, "not-found", expression="Patient.extension[0].value.reference")
+        assert_outcome(
+            answer,
+            422,
+            "not-found",
+            expression="Patient.extension[0].value.ofType(Reference).reference",
+        )
 
     def test_conditional_reference_needs_a_transaction(self, api: Api) -> None:
         answer = api.post("/Goal", goal("Patient?identifier=urn:mrn|1"))
