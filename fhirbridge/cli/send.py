@@ -8,18 +8,15 @@ from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.bridge import Bridge
 from fhirbridge.cli import output
-from fhirbridge.conversion.mappings import Mappings, load_mappings
-from fhirbridge.documents.receive import Prepared, prepare, receive
+from fhirbridge.cli.receiving import Receiving, outgoing_of
+from fhirbridge.conversion.mappings import load_mappings
+from fhirbridge.documents.receive import prepare
 from fhirbridge.errors import Issue, NotFound
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs.package import Outgoing
 from fhirbridge.handoffs.send import Receipt, hand_over, preview
-from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.jsontypes import JsonObject
 from fhirbridge.partners.plan import SendPlan
 from fhirbridge.storage import documents as stored
-from fhirbridge.storage import resources
-from fhirbridge.storage.resources import Circumstances
-from fhirbridge.storage.session import Session
 
 
 @click.command("send")
@@ -42,9 +39,9 @@ def command(source: str, partner: str, dry_run: bool, as_json: bool) -> None:
                 issue for issue in prepared.issues if issue.severity != "information"
             )
         if dry_run:
-            _show_plan(preview(bridge, partner, _outgoing(prepared)), as_json=as_json)
+            _show_plan(preview(bridge, partner, outgoing_of(prepared)), as_json=as_json)
         else:
-            receipt = hand_over(bridge, partner, _Receive(bridge, prepared, mappings))
+            receipt = hand_over(bridge, partner, Receiving(bridge, prepared, mappings))
             _show_receipt(receipt, as_json=as_json)
     finally:
         bridge.close()
@@ -64,40 +61,6 @@ def _read(bridge: Bridge, source: str) -> JsonObject:
     if len(found) > 1:
         raise click.UsageError(f"{source} is the record id of several documents; name a file.")
     return wire.parse(found[0].content, max_bytes=output.MAX_FILE_BYTES)
-
-
-def _outgoing(prepared: Prepared, withdrawn: tuple[Resource, ...] = ()) -> Outgoing:
-    key = prepared.key
-    version = int(prepared.document.data["version"])
-    return Outgoing(
-        key.kind, key.source_system, key.record_id, version, prepared.made.bundle, withdrawn
-    )
-
-
-class _Receive:
-    """Stores the prepared document inside the transaction of the handoff."""
-
-    def __init__(self, bridge: Bridge, prepared: Prepared, mappings: Mappings) -> None:
-        self._bridge = bridge
-        self._prepared = prepared
-        self._mapping = mappings[prepared.document.kind]
-
-    def __call__(self, session: Session) -> Outgoing:
-        bridge = self._bridge
-        circumstances = Circumstances(
-            custodian_id=bridge.custodian.id, now=bridge.now(), zone=bridge.settings.zone
-        )
-        received = receive(session, self._prepared, self._mapping, circumstances)
-        marks = stored.resources_of(session, received.document_id)
-        withdrawn = [
-            resources.read(session, bridge.custodian.id, *mark)
-            for mark, gone in marks.items()
-            if gone
-        ]
-        return _outgoing(
-            self._prepared,
-            tuple(wire.parse(one.content) for one in withdrawn if one and not one.deleted),
-        )
 
 
 def _show_plan(made: SendPlan, *, as_json: bool) -> None:

@@ -1,0 +1,49 @@
+"""What joins documents and handoffs, which know nothing of each other: a document is received and
+becomes what goes out, in one transaction.
+"""
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.conversion.mappings import Mappings
+from fhirbridge.documents.receive import Prepared, receive
+from fhirbridge.fhir import wire
+from fhirbridge.handoffs.package import Outgoing
+from fhirbridge.jsontypes import Resource
+from fhirbridge.storage import documents, resources
+from fhirbridge.storage.resources import Circumstances
+from fhirbridge.storage.session import Session
+
+
+def outgoing_of(prepared: Prepared, withdrawn: tuple[Resource, ...] = ()) -> Outgoing:
+    """What a document that was loaded and mapped gives to a handoff."""
+    key = prepared.key
+    version = int(prepared.document.data["version"])
+    return Outgoing(
+        key.kind, key.source_system, key.record_id, version, prepared.made.bundle, withdrawn
+    )
+
+
+class Receiving:
+    """Stores a prepared document inside the transaction of its handoff."""
+
+    def __init__(self, bridge: Bridge, prepared: Prepared, mappings: Mappings) -> None:
+        self._bridge = bridge
+        self._prepared = prepared
+        self._mapping = mappings[prepared.document.kind]
+
+    def __call__(self, session: Session) -> Outgoing:
+        """Receive the document; withdrawn items go out in the state they were left in."""
+        bridge = self._bridge
+        circumstances = Circumstances(
+            custodian_id=bridge.custodian.id, now=bridge.now(), zone=bridge.settings.zone
+        )
+        received = receive(session, self._prepared, self._mapping, circumstances)
+        marks = documents.resources_of(session, received.document_id)
+        withdrawn = [
+            resources.read(session, bridge.custodian.id, *mark)
+            for mark, gone in marks.items()
+            if gone
+        ]
+        return outgoing_of(
+            self._prepared,
+            tuple(wire.parse(one.content) for one in withdrawn if one and not one.deleted),
+        )
