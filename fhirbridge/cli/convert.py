@@ -82,7 +82,7 @@ def _backward(
     faults = [issue for issue in check(data) if issue.is_error]
     if faults:
         raise InvalidContent.of(faults)
-    chosen = _kind(data, mappings) if kind is None else documents.kind_named(kind)
+    chosen = _kind(data, mappings) if kind is None else next(known for known in documents.KINDS if known == kind)
     made = to_native(data, mappings[chosen])
     return {"schema": documents.schema_of(chosen), **made.document}, list(made.issues)
 

@@ -241,3 +241,8 @@ _MAKERS: Mapping[str, Maker] = {
     "upper": fixed(lambda: simple("upper", lambda v: v.upper(), None, types=_STRINGS)),
     "lower": fixed(lambda: simple("lower", lambda v: v.lower(), None, types=_STRINGS)),
 }
+
+
+def names() -> tuple[str, ...]:
+    """All codecs that a rule may name."""
+    return tuple(sorted(_MAKERS))

@@ -31,6 +31,7 @@ __all__ = [
     "dump",
     "kind_of",
     "load",
+    "schema_of",
     "shape",
 ]
 
@@ -74,8 +75,13 @@ def kind_of(data: JsonObject) -> Kind:
         if match is not None and match[1] == kind:
             return kind
     raise _wrong_schema(
-        f"Expected one of {', '.join(f'fhirbridge.{kind}/{MAJOR}.{MINOR}' for kind in KINDS)}."
+        f"Expected one of {', '.join(map(schema_of, KINDS))}."
     )
+
+
+def schema_of(kind: Kind) -> str:
+    """The `schema` that a document of the present version has."""
+    return f"fhirbridge.{kind}/{MAJOR}.{MINOR}"
 
 
 def load(kind: Kind, data: JsonObject) -> Document:
