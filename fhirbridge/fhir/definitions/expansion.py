@@ -74,43 +74,41 @@ class Terminology:
         code_system = self._code_systems.get(system)
         if code_system is None or code_system.get("content") != "complete":
             raise CannotExpand(system)
-        concepts = list(_concepts(code_system.get("concept", []), ()))
+        concepts = list(_concepts(code_system.get("concept", []), None))
+        parents = {concept["code"]: _parents(concept, above) for concept, above in concepts}
+        codes = [concept["code"] for concept, _ in concepts if not _is_abstract(concept)]
         for condition in filters:
             operator, value = condition["op"], condition["value"]
             if condition["property"] != "concept" or operator not in ("is-a", "descendent-of"):
                 raise CannotExpand(operator)
-            parents = _ancestry(code_system)
-            concepts = [
-                (concept, above)
-                for concept, above in concepts
-                if (operator == "is-a" and concept["code"] == value)
-                or value in above
-                or value in _closure(concept["code"], parents)
+            codes = [
+                code
+                for code in codes
+                if (operator == "is-a" and code == value) or value in _ancestors(code, parents)
             ]
-        return [concept["code"] for concept, _ in concepts if not _is_abstract(concept)]
+        return codes
 
 
 def _concepts(
-    concepts: list[JsonObject], above: tuple[str, ...]
-) -> Iterator[tuple[JsonObject, tuple[str, ...]]]:
+    concepts: list[JsonObject], above: str | None
+) -> Iterator[tuple[JsonObject, str | None]]:
+    """Each concept with the code of the one that it is nested in."""
     for concept in concepts:
         yield concept, above
-        yield from _concepts(concept.get("concept", []), (*above, concept["code"]))
+        yield from _concepts(concept.get("concept", []), concept["code"])
 
 
-def _ancestry(code_system: JsonObject) -> dict[str, list[str]]:
-    """Parents that are given as properties (`subsumedBy`), as the V3 code systems do."""
-    return {
-        concept["code"]: [
-            prop["valueCode"]
-            for prop in concept.get("property", [])
-            if prop["code"] in ("subsumedBy", "parent") and "valueCode" in prop
-        ]
-        for concept, _ in _concepts(code_system.get("concept", []), ())
-    }
+def _parents(concept: JsonObject, above: str | None) -> list[str]:
+    """The parent by nesting, and those by property, as the V3 code systems have them."""
+    named = [
+        prop["valueCode"]
+        for prop in concept.get("property", [])
+        if prop["code"] in ("subsumedBy", "parent") and "valueCode" in prop
+    ]
+    return named if above is None else [above, *named]
 
 
-def _closure(code: str, parents: dict[str, list[str]]) -> set[str]:
+def _ancestors(code: str, parents: dict[str, list[str]]) -> set[str]:
     found: set[str] = set()
     waiting = list(parents.get(code, []))
     while waiting:

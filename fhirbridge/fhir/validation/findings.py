@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from fhirbridge.errors import Issue
+from fhirbridge.fhir.bundles import entries_of
 from fhirbridge.jsontypes import Json, JsonObject
 
 # A step is a name, or an index into the list that its parent names.
@@ -27,22 +28,29 @@ class Findings:
 
     `container_type` is the type of the innermost resource that is not contained, `contained` the
     types of what it contains, by id: together they are what `#` and `#id` refer to. A type that
-    is not said is "".
+    is not said is "". `entries` holds the types of the innermost Bundle's resources by fullUrl.
     """
 
-    __slots__ = ("contained", "container_type", "issues")
+    __slots__ = ("contained", "container_type", "entries", "issues")
 
     def __init__(self) -> None:
         self.issues: list[Issue] = []
         self.container_type = ""
         self.contained: dict[str, str] = {}
+        self.entries: dict[str, str] = {}
 
     def enter(self, resource: Json) -> None:
-        """Make a resource the one that fragments refer to."""
+        """Make a resource the one that fragments, or the fullUrls of its entries, refer to."""
         self.container_type, self.contained = "", {}
         if not isinstance(resource, dict):
             return
         self.container_type = _type_of(resource)
+        if self.container_type == "Bundle":
+            self.entries = {
+                entry.full_url: _type_of(entry.resource)
+                for entry in entries_of(resource)
+                if entry.full_url and entry.resource is not None
+            }
         inner = resource.get("contained")
         for contained in inner if isinstance(inner, list) else ():
             if isinstance(contained, dict) and isinstance(contained.get("id"), str):

@@ -248,6 +248,8 @@ def _bound_concept(element: ElementInfo, accepts: Callable[[JsonObject], bool]) 
 def _check_independent_resource(value: Json, path: Path, found: Findings) -> None:
     """A resource in a Bundle or Parameters: `#id` in it means its own contained resources."""
     outer = found.container_type, found.contained
+    entries = found.entries
     found.enter(value)
     check_resource(value, path, found)
     found.container_type, found.contained = outer
+    found.entries = entries

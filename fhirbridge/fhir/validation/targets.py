@@ -26,8 +26,8 @@ def check_reference(
 ) -> None:
     """Report a literal reference whose type may not stand here, and a `#id` without target.
 
-    Only what the reference itself or the contained resource says is checked; absolute URLs may
-    point to servers of any kind.
+    The type is known from the text, the contained resource or the entry of the Bundle. Other
+    absolute URLs may point to servers of any kind.
     """
     text = value.get("reference")
     if not isinstance(text, str):
@@ -37,6 +37,10 @@ def check_reference(
         _check_fragment(text[1:], targets, path, found)
         return
     if not targets or text.partition("/")[0] in targets:
+        return
+    if text in found.entries:
+        if found.entries[text] and found.entries[text] not in targets:
+            _refuse(targets, path, found)
         return
     reference = references.parse(text)
     if reference.kind in ("relative", "conditional") and reference.resource_type not in targets:

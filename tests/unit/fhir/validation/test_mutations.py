@@ -1,3 +1,4 @@
+import copy
 from typing import Any
 
 import fhirkit
@@ -343,6 +344,18 @@ def test_a_missing_primitive_with_an_extension_is_present() -> None:
     care_plan["_status"] = {"extension": [EXTENSION]}
 
     assert check(care_plan) == []
+
+
+def test_a_reference_to_an_entry_of_the_bundle_must_be_of_a_target_type() -> None:
+    url = BASES["bundle"]["entry"][0]["fullUrl"]
+    bundle = changed("bundle", ("entry", 1), copy.deepcopy(BASES["bundle"]["entry"][0]))
+    bundle["entry"][1]["fullUrl"] = "urn:uuid:0a0b0c0d-0000-4000-8000-000000000002"
+    bundle["entry"][1]["resource"]["generalPractitioner"] = [{"reference": url}]
+    bundle["entry"][1]["resource"]["link"] = [{"other": {"reference": url}, "type": "seealso"}]
+
+    assert verdict(bundle) == {
+        ("invariant", "Bundle.entry[1].resource.generalPractitioner[0]"),
+    }
 
 
 def test_all_faults_come_at_once() -> None:
