@@ -13,11 +13,13 @@ from fhirbridge.fhir.search_parameters import SearchParameter, search_parameters
 from fhirbridge.search.context import SearchContext, invalid_search
 from fhirbridge.search.criteria import Criterion, parse_criteria
 from fhirbridge.search.escapes import split
+from fhirbridge.search.parameter_types.reference import ReferenceCriterion
 from fhirbridge.search.values import IDENTIFIER, OF_TYPE, TEXT, component_name
 
 # More candidates than this ask for the type: `subject:Patient.name`.
 _MAX_CHAINED_TYPES = 20
-_MAX_VALUES = 1000
+_MAX_VALUES = 500
+_MAX_COMPOSITES = 50
 _MAX_DEPTH = 5
 _SUFFIXES = {"text": TEXT, "of-type": OF_TYPE, "identifier": IDENTIFIER}
 
@@ -168,6 +170,29 @@ def merged(clauses: Sequence[SearchClause]) -> tuple[SearchClause, ...]:
     return tuple(found)
 
 
+def weight(clause: SearchClause) -> int:
+    """How many values a clause compares with, all alternatives taken together."""
+    match clause:
+        case Clause(names=names):
+            criteria = [each for group in (clause.criteria, *clause.also) for each in group]
+            return len(names) + sum(
+                len(each.targets) if isinstance(each, ReferenceCriterion) else 1
+                for each in criteria
+            )
+        case Chain(links=links):
+            return sum(weight(link.clause) for link in links)
+        case Has(link=link):
+            return weight(link.clause)
+        case Together(parts=parts):
+            return sum(weight(part) for part in parts)
+        case AnyOf(clauses=clauses):
+            return sum(weight(each) for each in clauses)
+        case Identity(references=references):
+            return len(references)
+        case Missing(names=names):
+            return len(names)
+
+
 def _has_one_row(parameter: SearchParameter) -> bool:
     """A coded element has a row for each coding, a quantity for code and unit."""
     return parameter.is_single and parameter.type in ("date", "number")
@@ -239,6 +264,8 @@ def _parse_composite(
 ) -> AnyOf:
     if modifier:
         raise invalid_search(f"'{parameter.code}' takes no modifier.", code="not-supported")
+    if len(values) > _MAX_COMPOSITES:
+        raise invalid_search(f"'{parameter.code}' takes up to {_MAX_COMPOSITES} values.")
     alternatives = []
     for value in values:
         parts = split(value, "$")

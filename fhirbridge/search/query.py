@@ -20,12 +20,16 @@ from fhirbridge.search.clauses import (
     merged,
     parse_clause,
     unknown,
+    weight,
 )
 from fhirbridge.search.context import SearchContext, invalid_search
 from fhirbridge.search.parameter_types.reference import ReferenceCriterion
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 1000
+
+# Values that all conditions together may compare with.
+MAX_WEIGHT = 10_000
 
 # The parameter of our own that a next link carries.
 CURSOR = "_cursor"
@@ -141,6 +145,9 @@ def parse(
             used.append((name, str(query.count)))
         elif name != CURSOR:
             used.append((name, value))
+    if sum(map(weight, clauses)) > MAX_WEIGHT:
+        text = "The search compares with too many values; ask in parts, or name the types."
+        raise invalid_search(text, code="too-costly")
     return replace(query, clauses=merged(clauses), used=tuple(used), issues=tuple(issues))
 
 

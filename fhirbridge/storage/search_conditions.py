@@ -128,8 +128,11 @@ class Builder:
         alias = self.alias("r" if name in (ID, LAST_UPDATED) else "x")
         if name == ID:
             codes = [each.code for each in clause.criteria if isinstance(each, TokenCriterion)]
-            keys = [key_of(f"{each}/{code}") for code in codes for each in _names_of(types)]
-            return self._resources(alias, one_of(f"{alias}.reference_key", keys))
+            parts = [
+                one_of(f"{alias}.resource_type", _names_of(types)),
+                one_of(f"{alias}.resource_id", codes),
+            ]
+            return self._resources(alias, joined(parts, "AND"))
         if name == LAST_UPDATED:
             column = f"{alias}.last_updated"
             sets = [

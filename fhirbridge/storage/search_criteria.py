@@ -77,26 +77,33 @@ def _bounds(clause: Clause, alias: str) -> list[Sql]:
 
 def _any(criteria: tuple[Criterion, ...], alias: str) -> Sql:
     """Whether an index row matches one of the criteria, which are all of one kind."""
-    codes = [c.code for c in criteria if isinstance(c, TokenCriterion) and c.system is None]
-    if codes and len(codes) == len(criteria):
-        return one_of(f"{alias}.code_key", [key_of(code or "") for code in codes])
-    targets = [
-        target for c in criteria if isinstance(c, ReferenceCriterion) for target in c.targets
-    ]
+    if isinstance(criteria[0], TokenCriterion):
+        return _tokens([c for c in criteria if isinstance(c, TokenCriterion)], alias)
     if isinstance(criteria[0], ReferenceCriterion):
+        targets = [t for c in criteria if isinstance(c, ReferenceCriterion) for t in c.targets]
         return one_of(f"{alias}.target_key", [key_of(target) for target in targets])
     return joined([_criterion(each, alias) for each in criteria], "OR")
 
 
+def _tokens(criteria: list[TokenCriterion], alias: str) -> Sql:
+    """One condition for each system; a system alone stands for all its codes."""
+    codes_by_system: dict[str | None, list[str]] = {}
+    found = []
+    for criterion in criteria:
+        if criterion.code is None:
+            found.append(Sql(f"{alias}.system = ?", (key_of(criterion.system or ""),)))
+        else:
+            codes_by_system.setdefault(criterion.system, []).append(criterion.code)
+    for system, codes in codes_by_system.items():
+        part = one_of(f"{alias}.code_key", [key_of(code) for code in codes])
+        if system is not None:
+            part = joined([part, Sql(f"{alias}.system = ?", (key_of(system),))], "AND")
+        found.append(part)
+    return joined(found, "OR")
+
+
 def _criterion(criterion: Criterion, alias: str) -> Sql:
     match criterion:
-        case TokenCriterion(system=system, code=code):
-            parts = []
-            if code is not None:
-                parts.append(Sql(f"{alias}.code_key = ?", (key_of(code),)))
-            if system is not None:
-                parts.append(Sql(f"{alias}.system = ?", (key_of(system),)))
-            return joined(parts, "AND")
         case StringCriterion():
             return _string(criterion, alias)
         case DateCriterion():
@@ -112,8 +119,8 @@ def _criterion(criterion: Criterion, alias: str) -> Sql:
             return joined(parts, "AND")
         case UriCriterion():
             return _uri(criterion, alias)
-        case ReferenceCriterion(targets=targets):
-            return one_of(f"{alias}.target_key", [key_of(target) for target in targets])
+        case _:
+            raise AssertionError(f"{type(criterion).__name__} is compared as a set")
 
 
 def _like(text: str) -> str:

@@ -84,6 +84,12 @@ class TestRefusals:
             with pytest.raises(InvalidContent, match="value-quantity"):
                 parse(text, "Observation")
 
+    def test_too_many_values_are_refused(self) -> None:
+        with pytest.raises(InvalidContent, match="'status'"):
+            parse("status=" + ",".join("x" * 501))
+        with pytest.raises(InvalidContent, match="too many values"):
+            parse("&".join(["focus=" + ",".join("abcdefghij")] * 10), "Task")
+
     def test_chains_have_an_end(self) -> None:
         with pytest.raises(InvalidContent, match="too long"):
             parse("part-of:CarePlan." * 7 + "status=active")

@@ -151,6 +151,14 @@ def test_interval_covers_the_written_precision(
     assert interval(text, zone) == DateValue(low, high)
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("text", ["0001", "9999", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_interval_reaches_the_ends_of_the_calendar(text: str, zone: str) -> None:
+    found = interval(text, ZoneInfo(zone))
+
+    assert found.low <= found.high
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("  Éva  MÜLLER ", "eva muller"), ("Straße", "strasse"), ("Łódź", "łodz"), ("ﬁn", "fin")],

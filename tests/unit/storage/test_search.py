@@ -591,6 +591,37 @@ class TestCompartmentsAndSystem:
         assert shelf.found(None, text) == expected
 
 
+class TestManyValues:
+    @pytest.mark.parametrize(
+        ("resource_type", "name", "value"),
+        [
+            ("CarePlan", "status", "active"),
+            ("CarePlan", "category", "s|{}"),
+            ("CarePlan", "date", "2026-01-01"),
+            ("CarePlan", "patient", "p{}"),
+            ("CarePlan", "_id", "x{}"),
+            ("CarePlan", "_lastUpdated", "gt2020"),
+            ("Patient", "name", "x{}"),
+            ("Patient", "name:contains", "x{}"),
+            ("Observation", "value-quantity", "{}"),
+            (None, "_id", "x{}"),
+        ],
+    )
+    def test_are_within_the_limits_of_the_database(
+        self, shelf: Shelf, resource_type: str | None, name: str, value: str
+    ) -> None:
+        text = f"{name}=" + ",".join(value.format(number) for number in range(500))
+
+        assert shelf.page(resource_type, text).total == 0
+
+    def test_composites_take_fewer(self, shelf: Shelf) -> None:
+        values = [f"a${number}" for number in range(51)]
+
+        assert shelf.page("Observation", "code-value-quantity=" + ",".join(values[:50])).total == 0
+        with pytest.raises(InvalidContent, match="up to 50"):
+            shelf.page("Observation", "code-value-quantity=" + ",".join(values))
+
+
 class TestWrites:
     def test_index_follows_update_and_delete(self, shelf: Shelf) -> None:
         shelf.put(plan("a"))
