@@ -4,9 +4,9 @@ becomes what goes out, in one transaction.
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.conversion.mappings import Mappings
+from fhirbridge.conversion.packet import Outgoing
 from fhirbridge.documents.receive import Prepared, receive
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs.package import Outgoing
 from fhirbridge.jsontypes import Resource
 from fhirbridge.storage import documents, resources
 from fhirbridge.storage.resources import Circumstances

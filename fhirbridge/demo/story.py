@@ -7,12 +7,12 @@ import json
 from collections import Counter
 from collections.abc import Callable
 
+from fhirbridge.conversion.packet import TASK_CODES
 from fhirbridge.demo.people import client_documents, neighbours
 from fhirbridge.demo.stage import Stage, wait_until
 from fhirbridge.errors import BridgeError, Issue
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners, view
-from fhirbridge.handoffs.package import TASK_CODES
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.http import Answer, PartnerSession

@@ -191,7 +191,7 @@ def _ending(
     if outcome.looked:
         details["looked"] = outcome.looked
     if outcome.created or outcome.matched:
-        details |= {"created": outcome.created, "matched": outcome.matched}
+        details |= {"created": len(outcome.created), "matched": outcome.matched}
     if isinstance(verdict, Delivered):
         return Ending(
             DeliveryState.DELIVERED,

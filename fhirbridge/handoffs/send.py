@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.held import held_by
-from fhirbridge.handoffs.package import Outgoing, Package, handoff_id, pack
 from fhirbridge.partners.plan import SendPlan, plan
 from fhirbridge.partners.registry import Partner
 from fhirbridge.storage import handoffs, outbox, outbox_rows

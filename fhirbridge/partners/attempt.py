@@ -22,7 +22,8 @@ class Outcome:
     """How one attempt ended.
 
     `locations` has the partner's references by fullUrl: all that are known once it is delivered,
-    until then what was created, to go on from there. `looked` says
+    until then what was created, to go on from there. `created` has the fullUrls of what this
+    attempt made for certain. `looked` says
     what a look-up after an unknown outcome found. `sequence` names, by fullUrl, the entries of
     the last request, so that a finding's entry can be told. `needs_person`: the outcome is
     unknown and this partner offers no way to find out.
@@ -31,7 +32,7 @@ class Outcome:
     verdict: Verdict
     locations: dict[str, str]
     looked: Looked = ""
-    created: int = 0
+    created: tuple[str, ...] = ()
     matched: int = 0
     sequence: tuple[str, ...] = ()
     needs_person: bool = False
@@ -58,7 +59,7 @@ class Attempt:
     before: dict[str, str]
     logical: dict[str, JsonObject] = field(default_factory=dict)
     looked: Looked = ""
-    created: int = 0
+    created: list[str] = field(default_factory=list)
     matched: int = 0
     sequence: tuple[str, ...] = ()
 
@@ -118,6 +119,6 @@ def note(attempt: Attempt, entries: Sequence[PlannedEntry], placed: Sequence[Pla
         if place.location:
             attempt.locations[entry.full_url] = place.location
         if place.created:
-            attempt.created += 1
+            attempt.created.append(entry.full_url)
         else:
             attempt.matched += 1

@@ -67,7 +67,7 @@ def deliver(
         verdict,
         attempt.locations if isinstance(verdict, Delivered) else attempt.placed(),
         attempt.looked,
-        attempt.created,
+        tuple(attempt.created),
         attempt.matched,
         attempt.sequence,
         needs_person,

@@ -16,9 +16,9 @@ import pytest
 from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
+from fhirbridge.conversion.packet import Outgoing
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners
-from fhirbridge.handoffs.package import Outgoing
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.http import Answer, PartnerSession
 from fhirbridge.partners.registry import Partner

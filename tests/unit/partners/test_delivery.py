@@ -92,7 +92,7 @@ def test_a_transaction_is_one_request_with_conditions_and_places() -> None:
 
     assert isinstance(outcome.verdict, Delivered)
     assert outcome.locations == PLACES
-    assert (outcome.created, outcome.matched) == (4, 0)
+    assert (len(outcome.created), outcome.matched) == (4, 0)
     assert sent(0)["type"] == "transaction"
     assert sent(0)["entry"][3]["request"]["ifNoneExist"] == "identifier=urn:x|patient"
     assert sent(0)["entry"][0]["resource"]["focus"] == {"reference": ORDER}
