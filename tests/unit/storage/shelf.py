@@ -19,6 +19,21 @@ BASE = "https://bridge.example/fhir"
 CONTEXT = SearchContext(zone=ZONE, bases=(BASE,), now=NOW)
 
 
+def plan(resource_id: str, patient: str = "p1", **more: object) -> Resource:
+    return {
+        "resourceType": "CarePlan",
+        "id": resource_id,
+        "status": "active",
+        "intent": "plan",
+        "subject": {"reference": f"Patient/{patient}"},
+        **more,
+    }
+
+
+def patient(resource_id: str, **more: object) -> Resource:
+    return {"resourceType": "Patient", "id": resource_id, **more}
+
+
 class Shelf:
     """Stores resources one second apart, and searches them."""
 
