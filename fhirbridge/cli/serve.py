@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import click
 
@@ -124,10 +124,11 @@ class _Supervisor:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
+        local = build_opener(ProxyHandler({}))  # a proxy of the environment is for elsewhere
         while not self._stopping:
             self._look_after()
             try:
-                with urlopen(f"{self.url}/health/ready", timeout=2) as answer:  # noqa: S310
+                with local.open(f"{self.url}/health/ready", timeout=2) as answer:
                     if answer.status == 200:
                         click.echo(f"Ready. FHIR API: {self.url}/fhir", err=True)
                         return

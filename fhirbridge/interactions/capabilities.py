@@ -34,6 +34,7 @@ def statement(base: str, *, date: str, enforced: bool) -> Resource:
     """The CapabilityStatement of a server at `base` whose references are enforced or not."""
     names = {interaction.name for interaction in INTERACTIONS}
     codes = _codes(("type", "instance"))
+    reverse_includes = _reverse_includes()
     policies = ["literal", "logical", "local", *(["enforced"] if enforced else [])]
     resources = [
         {
@@ -47,6 +48,8 @@ def statement(base: str, *, date: str, enforced: bool) -> Resource:
             "conditionalUpdate": "conditional_update" in names,
             "conditionalDelete": "single" if "conditional_delete" in names else "not-supported",
             "referencePolicy": policies,
+            "searchInclude": ["*", *_includes(resource_type)],
+            **_unless_empty("searchRevInclude", reverse_includes[resource_type]),
             "searchParam": _search_parameters(resource_type),
         }
         for resource_type in sorted(definitions().resource_types)
@@ -75,6 +78,26 @@ def _codes(levels: tuple[str, ...]) -> list[str]:
     # `capabilities` is implied by being able to ask, and has no code of its own.
     found = dict.fromkeys(i.code for i in INTERACTIONS if i.level in levels)
     return [code for code in found if code != "capabilities"]
+
+
+def _includes(resource_type: str) -> list[str]:
+    parameters = search_parameters(resource_type).values()
+    return sorted(f"{resource_type}:{p.code}" for p in parameters if p.type == "reference")
+
+
+def _unless_empty(name: str, found: list[str]) -> dict[str, list[str]]:
+    """The element, or nothing: R4 has no empty arrays."""
+    return {name: found} if found else {}
+
+
+def _reverse_includes() -> dict[str, list[str]]:
+    """Resource type -> the parameters of other types that name it as a target."""
+    found: dict[str, list[str]] = {name: [] for name in sorted(definitions().resource_types)}
+    for source in found:
+        for parameter in search_parameters(source).values():
+            for target in parameter.targets if parameter.type == "reference" else ():
+                found.get(target, []).append(f"{source}:{parameter.code}")
+    return found
 
 
 def _search_parameters(resource_type: str) -> list[JsonObject]:

@@ -19,6 +19,8 @@ from fhirbridge.jsontypes import Json, Resource
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 Return: TypeAlias = Literal["", "minimal", "representation", "OperationOutcome"]
 
+MAX_PAIRS = 500
+
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -101,14 +103,17 @@ def parse_target(url: str) -> Target:
     return Target(segments, parse_query(query))
 
 
-def parse_query(query: str) -> Pairs:
+def parse_query(query: str | bytes) -> Pairs:
     """The pairs of a query string, in order, empty values kept.
 
-    Raises InvalidContent where an escape is not UTF-8 or there are more than 500 pairs.
+    Raises InvalidContent where it is not UTF-8, escaped or not, or has more than MAX_PAIRS pairs.
     """
     if not query:
         return ()
     try:
-        return tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=500))
+        text = query.decode() if isinstance(query, bytes) else query
+        return tuple(
+            parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PAIRS)
+        )
     except ValueError as exc:
         raise InvalidContent(Issue("invalid", "The query string cannot be decoded.")) from exc

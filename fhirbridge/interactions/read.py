@@ -8,6 +8,9 @@ from fhirbridge.interactions.supported import Route
 from fhirbridge.storage import resources
 from fhirbridge.storage.versions import ResourceVersion
 
+# How to write the answer: no interaction minds them.
+_FORM = frozenset({"_format", "_pretty"})
+
 
 def read(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
     """Answer 200 with the resource, 304 if the caller has it, 404 or 410 if it is not there."""
@@ -42,7 +45,7 @@ def answer(request: FhirRequest, version: ResourceVersion) -> FhirResponse:
 
 def refuse_parameters(request: FhirRequest, allowed: frozenset[str] = frozenset()) -> None:
     """Refuse parameters that would change nothing, unless the caller is lenient."""
-    unknown = sorted({name for name, _ in request.query} - allowed)
+    unknown = {name for name, _ in request.query} - allowed - _FORM
     if unknown and not request.preferences.lenient:
         listed = ", ".join(sorted(allowed)) or "none"
         raise InvalidContent(

@@ -15,6 +15,7 @@ from fhirbridge.interactions.context import Context, Handle, Unit
 from fhirbridge.interactions.entries import Entry, place_of, read_entry, respond, within
 from fhirbridge.interactions.linking import ConditionalReferences, links_between
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, Preferences
+from fhirbridge.interactions.update import refuse_taken
 from fhirbridge.jsontypes import Resource
 
 Responses: TypeAlias = dict[int, FhirResponse]
@@ -151,6 +152,8 @@ class _Work:
         resource = entry.request.resource or {}
         if match is None:
             given = "" if is_create else resource.get("id", "")
+            if given:
+                self._refuse_taken(entry, given)
             return _Identity(entry, f"{resource_type}/{given or self._context.bridge.new_id()}")
         if is_create:
             # The match is the answer; nothing is written for this entry.
@@ -164,6 +167,12 @@ class _Work:
                 entry.index,
             )
         return _Identity(entry, match)
+
+    def _refuse_taken(self, entry: Entry, resource_id: str) -> None:
+        try:
+            refuse_taken(self._unit.read(entry.route.resource_type, resource_id))
+        except BridgeError as exc:
+            raise within(exc, entry.index) from exc
 
     def _match(self, entry: Entry, criteria: conditional.Criteria) -> str | None:
         """The reference of the one match of an entry's search."""

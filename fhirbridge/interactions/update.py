@@ -2,7 +2,7 @@
 
 import re
 
-from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.errors import Conflict, InvalidContent, Issue
 from fhirbridge.interactions import conditional
 from fhirbridge.interactions.answers import written
 from fhirbridge.interactions.context import Context, Unit
@@ -12,6 +12,7 @@ from fhirbridge.interactions.preconditions import check_if_match
 from fhirbridge.interactions.read import refuse_parameters
 from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import Resource
+from fhirbridge.storage.versions import ResourceVersion
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
@@ -38,8 +39,17 @@ def conditional_update(request: FhirRequest, context: Context, route: Route) -> 
             if "id" in resource:
                 check_id(resource, resource_id)
         else:
-            resource_id = resource.get("id") or request.assigned_id or context.bridge.new_id()
+            resource_id = resource.get("id") or context.bridge.new_id()
+            refuse_taken(unit.read(route.resource_type, resource_id))
         return save(request, unit, resource, resource_id=resource_id)
+
+
+def refuse_taken(current: ResourceVersion | None) -> None:
+    """Raise Conflict if what is to be created at a given id exists, and the search missed it."""
+    if current is not None and not current.deleted:
+        raise Conflict(
+            Issue("conflict", f"{current.reference} exists, and the criteria do not match it.")
+        )
 
 
 def save(request: FhirRequest, unit: Unit, resource: Resource, *, resource_id: str) -> FhirResponse:

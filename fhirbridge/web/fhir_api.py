@@ -36,7 +36,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
 
 
 def _read(path: str) -> tuple[FhirRequest, Form]:
-    query = parse_query(request.query_string.decode("latin-1"))
+    query = parse_query(request.query_string)
     form = negotiation.answer_form(request.headers.get("Accept", ""), query)
     asked = FhirRequest(
         method="GET" if request.method == "HEAD" else request.method,
@@ -67,7 +67,7 @@ def _searched(
     Source: R4 http.html#search
     """
     negotiation.check_form(content_type)
-    posted = parse_query(body.decode("latin-1"))
+    posted = parse_query(body)
     if any(name in ("_format", "_pretty") for name, _ in posted):
         form = negotiation.answer_form(request.headers.get("Accept", ""), posted)
     return replace(asked, query=asked.query + negotiation.without_form(posted)), form

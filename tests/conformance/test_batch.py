@@ -65,6 +65,13 @@ class TestBatch:
         assert statuses == ["500 Internal Server Error", "201 Created"]
         assert "secret" not in answer.get_data(as_text=True)
 
+    def test_form_parameters_of_an_entry_change_nothing(self, api: Api) -> None:
+        api.put("/Patient/p", patient(id="p"))
+
+        answer = api.batch(entry("GET", "Patient/p?_format=json"), entry("HEAD", "Patient/p"))
+
+        assert [e["response"]["status"] for e in answer.json["entry"]] == ["200 OK", "200 OK"]
+
     def test_batch_inside_a_batch_is_refused(self, api: Api) -> None:
         inner = {"resourceType": "Bundle", "type": "batch"}
 

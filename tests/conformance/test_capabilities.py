@@ -75,3 +75,14 @@ class TestCapabilities:
 
                 where = f"{resource['type']}.{parameter['name']}"
                 assert answer.status_code == 200, f"{where}: {answer.get_data(as_text=True)}"
+
+    def test_every_include_is_understood(self, api: Api) -> None:
+        for resource in api.get("/metadata").json["rest"][0]["resource"]:
+            for name in ("searchInclude", "searchRevInclude"):
+                asked = [f"_{name[6:].lower()}={value}" for value in resource.get(name, [])]
+                if not asked:
+                    continue
+
+                answer = api.get(f"/{resource['type']}?" + "&".join(asked[:400]))
+
+                assert answer.status_code == 200, answer.get_data(as_text=True)

@@ -132,6 +132,12 @@ class TestStrictness:
         assert strict.status_code == 400
         assert strict.get_json(force=True)["resourceType"] == "OperationOutcome"
 
+    def test_text_may_stand_unescaped(self, people: Api) -> None:
+        people.created(patient(name=[{"family": "Müller"}]))
+
+        for query in ("name=Müller", "name=M%C3%BCller", "name=muller"):
+            assert people.total(f"/Patient?{query}") == 1
+
     def test_query_that_is_not_utf8_is_refused(self, people: Api) -> None:
         assert_outcome(people.get("/Patient?name=%ff"), 400, "invalid")
 

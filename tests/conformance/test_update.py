@@ -165,3 +165,11 @@ class TestConditionalUpdate:
 
     def test_criteria_are_required(self, api: Api) -> None:
         assert_outcome(api.put("/Patient", identified("1")), 400, "invalid")
+
+    def test_id_that_exists_but_does_not_match_is_a_conflict(self, api: Api) -> None:
+        api.put("/Patient/p", identified("2", id="p"))
+
+        answer = api.put(self.ADDRESS, identified("1", id="p"))
+
+        assert_outcome(answer, 409, "conflict")
+        assert api.get("/Patient/p").json["meta"]["versionId"] == "1"
