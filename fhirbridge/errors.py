@@ -133,6 +133,12 @@ class Misconfigured(BridgeError):
     status = 500
 
 
+class Unavailable(BridgeError):
+    """The database cannot be written now (locked, disk full); later it may."""
+
+    status = 503
+
+
 class PartnerUnreachable(BridgeError):
     """No answer from a partner; at the command line exit code 4."""
 

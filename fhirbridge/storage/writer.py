@@ -10,6 +10,7 @@ it in order, where SQLite's own busy handler polls and starves.
 
 import fcntl
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from fhirbridge.errors import Issue, Unavailable
 from fhirbridge.storage.session import Session
 
 MAX_GROUP = 64  # transactions that share one commit; others wait for the next
@@ -100,9 +102,9 @@ class Writer:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         try:
             session.driver.execute("BEGIN IMMEDIATE")
-        except BaseException:
+        except BaseException as exc:
             self._unlock()
-            raise
+            raise _unavailable(exc) from exc
 
     def _unlock(self) -> None:
         if self._lock_file is not None:
@@ -158,4 +160,11 @@ class Writer:
                 finally:
                     self._turn.release()
         if group.error is not None:
-            raise group.error
+            raise _unavailable(group.error) from group.error
+
+
+def _unavailable(error: BaseException) -> BaseException:
+    """What callers see when SQLite cannot begin or commit; faults of ours stay what they are."""
+    if isinstance(error, (sqlite3.OperationalError, OSError)):
+        return Unavailable(Issue("transient", "The database cannot be written now. Try again."))
+    return error

@@ -7,11 +7,13 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from fhirbridge import telemetry
-from fhirbridge.errors import BridgeError, Issue, NotSupported
+from fhirbridge.errors import BridgeError, Issue, NotSupported, Unavailable
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.supported import allowed_methods
 from fhirbridge.web.negotiation import FHIR_JSON
+
+_RETRY_AFTER_SECONDS = "5"
 
 _CODES = {
     400: "invalid",
@@ -47,6 +49,8 @@ def answer(error: BridgeError) -> Response:
     if isinstance(error, NotSupported):
         path = request.path.strip("/").split("/")[1:]
         headers["Allow"] = ", ".join(allowed_methods(tuple(path)))
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = _RETRY_AFTER_SECONDS
     return _outcome(error.http_status, error.issues, headers)
 
 

@@ -4,6 +4,7 @@ Source: R4 http.html#2.21.0.4, operationoutcome.html
 """
 
 import logging
+import sqlite3
 
 import pytest
 
@@ -88,6 +89,21 @@ class TestShape:
         ):
             assert answer.status_code == 400
             assert "Zyzzyva" not in answer.get_data(as_text=True)
+
+
+class TestUnavailable:
+    def test_locked_database_asks_to_try_again(self, api: Api, bridge: Bridge) -> None:
+        with bridge.database.transaction() as session:
+            session.driver.execute("PRAGMA busy_timeout=1")
+        other = sqlite3.connect(bridge.database.path)
+        other.execute("BEGIN IMMEDIATE")
+
+        answer = api.post("/Patient", patient())
+
+        other.close()
+        assert_outcome(answer, 503, "transient")
+        assert answer.headers["Retry-After"] == "5"
+        assert api.total("/Patient") == 0
 
 
 class TestUnexpected:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fhirbridge.errors import Misconfigured
+from fhirbridge.errors import Misconfigured, Unavailable
 from fhirbridge.storage import tables
 from fhirbridge.storage.database import Database
 from fhirbridge.storage.session import Session
@@ -159,14 +159,29 @@ class TestGroups:
             finish(self, session, group, error=OSError("disk full"))  # type: ignore[arg-type]
 
         monkeypatch.setattr(Writer, "_finish", broken)
-        with pytest.raises(OSError, match="disk full"), database.transaction() as session:
+        with pytest.raises(Unavailable) as caught, database.transaction() as session:
             insert(session, "a")
+        assert isinstance(caught.value.__cause__, OSError)
         monkeypatch.undo()
 
         assert names(database) == set()
         with database.transaction() as session:
             insert(session, "b")
         assert names(database) == {"b"}
+
+    def test_locked_database_is_unavailable(self, database: Database) -> None:
+        with database.transaction() as session:
+            session.driver.execute("PRAGMA busy_timeout=1")
+        other = sqlite3.connect(database.path)
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(Unavailable), database.transaction():
+            pass
+
+        other.close()
+        with database.transaction() as session:
+            insert(session, "a")
+        assert names(database) == {"a"}
 
     def test_processes_take_turns(self, database: Database) -> None:
         url = str(database.engine.url)
