@@ -126,6 +126,7 @@ class Entry:
     find: str | MappingABC[str, str] | None = None
     expand: str = ""
     identifier: str = "own"
+    file: str = ""
     rules: tuple[Rule, ...] = ()
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fhirbridge.jsontypes import Json
 from fhirbridge.mapping.model import PRESENT
 from fhirbridge.mapping.paths import Segment
-from fhirbridge.mapping.template import Constraint
+from fhirbridge.mapping.template import ArrayNode, Constraint, Slot
 
 Points = Callable[[str, str], bool]  # (reference, entry name) -> does it point there
 
@@ -36,3 +36,11 @@ def satisfies(item: Json, constraint: Constraint, points: Points) -> bool:
     if constraint.value == PRESENT:
         return next(values, None) is not None
     return any(value == constraint.value for value in values)
+
+
+def slot_of(node: ArrayNode, item: Json, points: Points) -> Slot | None:
+    """The slot of a list that an item belongs to: the one that asks for most."""
+    for slot in sorted(node.slots, key=lambda slot: -len(slot.constraints)):
+        if all(satisfies(item, constraint, points) for constraint in slot.constraints):
+            return slot
+    return None

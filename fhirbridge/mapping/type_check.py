@@ -25,6 +25,16 @@ _PLAIN: Mapping[str, frozenset[str]] = {
 }
 
 
+# The Python type of a constant, where it is not text.
+_CONSTANTS: Mapping[str, type] = {
+    "boolean": bool,
+    "integer": int,
+    "positiveInt": int,
+    "unsignedInt": int,
+    "decimal": int,
+}
+
+
 class TypeCheck:
     """The checks of one template against definitions and shape."""
 
@@ -78,7 +88,10 @@ class TypeCheck:
 
     def _leaf(self, leaf: Leaf, info: ElementInfo) -> None:
         if leaf.kind == "const":
-            if info.codes is not None and leaf.const not in info.codes:
+            python_type = _CONSTANTS.get(info.type, str)
+            if type(leaf.const) is not python_type:
+                self._say(leaf, f"{info.path} is a {info.type}; this constant is not.")
+            elif info.codes is not None and leaf.const not in info.codes:
                 self._say(leaf, f"R4 does not allow this constant in {info.path}.")
             return
         if leaf.kind != "native":

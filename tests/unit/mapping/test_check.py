@@ -69,6 +69,13 @@ FAULTS = {
         "CarePlan.yaml:5",
         "does not allow",
     ),
+    "constant of the wrong type": (
+        PLAN,
+        "{const: plan, fhir: intent, required: true}",
+        "{const: true, fhir: intent, required: true}",
+        "CarePlan.yaml:5",
+        "this constant is not",
+    ),
     "two rules on one place": (
         PLAN,
         "fhir: title, copy",

@@ -9,9 +9,10 @@ import pytest
 
 from fhirbridge.jsontypes import Json, Resource
 from fhirbridge.mapping.assembly import DecodedDocument, decode
-from fhirbridge.mapping.compiler import Mapping
-from fhirbridge.mapping.loader import Layer
-from tests.unit.mapping.packs import BASE, DOCUMENT, compiled
+from fhirbridge.mapping.compiler import Mapping, compile_pack
+from fhirbridge.mapping.loader import Layer, read_pack
+from fhirbridge.mapping.model import MappingFault
+from tests.unit.mapping.packs import BASE, DOCUMENT, SHAPE, compiled, edited, write_pack
 
 NAMESPACE = UUID(int=5)
 
@@ -211,3 +212,32 @@ class TestSitePack:
         assert "extension" not in goal.resource
         assert {e.layer for e in goal.explanations if e.path == "Goal.note[0].text"} == {"site"}
         assert back(mapping, encoded(mapping)).document == DOCUMENT
+
+
+class TestSharedFolder:
+    def test_documents_file_is_laid_over_the_shared_one(self, tmp_path: Path) -> None:
+        head = edited("enrollment/mapping.yaml", "document: enrollment", "use: [shared]")
+        head = "\n".join(line for line in head.splitlines() if "goal: {type" not in line)
+        layer = write_pack(tmp_path, mapping=head)
+        shared = tmp_path / "shared"
+        shared.mkdir()
+        (tmp_path / "enrollment" / "Goal.yaml").rename(shared / "Goal.yaml")
+        (shared / "mapping.yaml").write_text(
+            'resources: {goal: {type: Goal, of: "goals[]", key: id, class: treatment-plan}}\n'
+        )
+        (tmp_path / "enrollment" / "Goal.yaml").write_text(
+            'rules: {note: {native: note, fhir: "note[].text", class: notes}}\n'
+        )
+
+        mapping = compile_pack(read_pack("enrollment", [layer], base=BASE), SHAPE)
+
+        goal = encoded(mapping)["goal"]
+        assert goal["note"] == [{"text": "set with her"}]
+        assert goal["description"] == {"text": "Ninety days"}
+        assert back(mapping, encoded(mapping)).document == DOCUMENT
+
+    def test_folder_that_is_not_there_is_a_fault(self, tmp_path: Path) -> None:
+        head = edited("enrollment/mapping.yaml", "document: enrollment", "use: [common]")
+
+        with pytest.raises(MappingFault, match="no folder common"):
+            read_pack("enrollment", [write_pack(tmp_path, mapping=head)], base=BASE)
