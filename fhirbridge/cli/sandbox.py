@@ -10,7 +10,7 @@ from fhirbridge import clock, config, synthetic
 from fhirbridge.cli import output
 from fhirbridge.conversion.mappings import load_mappings
 from fhirbridge.partners.registry import Partner
-from fhirbridge.sandbox.bundle import trial_package
+from fhirbridge.sandbox.bundle import marker_of, trial_package
 from fhirbridge.sandbox.report import Report
 from fhirbridge.sandbox.strip import strip
 from fhirbridge.sandbox.trial import try_server
@@ -48,9 +48,10 @@ def try_(url: str, source: Path | None, seed: int, allow_http: bool, as_json: bo
     else:
         document = strip(output.read_json(source), weeks=20 + secrets.randbelow(150))
     now = clock.now()
-    package = trial_package(document, mappings, trial=uuid4(), base=settings.base, now=now)
+    trial = uuid4()
+    package = trial_package(document, mappings, trial=trial, base=settings.base, now=now)
     with partner.connect(request_id=clock.new_id()) as client:
-        report = try_server(client, package, now=clock.now)
+        report = try_server(client, package, marker=marker_of(trial), now=clock.now)
     if as_json:
         output.print_json(report.to_json())
     else:

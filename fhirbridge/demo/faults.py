@@ -14,11 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Fault = Literal["lose-answer", "drop", "busy", "fail"]
+Fault = Literal["lose-answer", "drop", "busy", "fail", "slow"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 _JSON = [("Content-Type", "application/json")]
+_SLOW_SECONDS = 1.5
 
 
 @dataclass(slots=True)
@@ -51,6 +52,8 @@ class FaultDial:
         if fault == "fail":
             start_response("500 Internal Server Error", _JSON)
             return [b"{}"]
+        if fault == "slow":
+            threading.Event().wait(_SLOW_SECONDS)
         if fault == "lose-answer":
             return self._lose_answer(environ, start_response)
         return self._app(environ, start_response)

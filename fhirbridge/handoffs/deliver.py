@@ -43,16 +43,30 @@ class Attempted:
 
 
 def attempt(
-    bridge: Bridge, owner: str, *, per_partner: int = 1, chance: Chance = random.random
+    bridge: Bridge,
+    owner: str,
+    *,
+    per_partner: int = 1,
+    healthy_only: bool = False,
+    chance: Chance = random.random,
 ) -> Attempted | None:
     """Claim the next delivery that is due and try it; None if there is none.
 
     Whatever goes wrong ends as a recorded verdict. If the lease was lost meanwhile, whoever has
     it now decides, and nothing is recorded here.
     """
+    with bridge.database.read() as session:
+        due_at = outbox.next_due_at(session, bridge.custodian.id)
+    if due_at is None or due_at > bridge.now():
+        return None
     with bridge.database.transaction() as session:
         claimed = outbox.claim(
-            session, bridge.custodian.id, owner, now=bridge.now(), per_partner=per_partner
+            session,
+            bridge.custodian.id,
+            owner,
+            now=bridge.now(),
+            per_partner=per_partner,
+            healthy_only=healthy_only,
         )
     if claimed is None:
         return None
@@ -83,44 +97,59 @@ def _note_places(
 
 
 def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
+    """Send, and turn whatever happens into an ending."""
     request_id = bridge.new_id()
+    sent = _Sent({"requestId": request_id})
+    try:
+        outcome = _send(bridge, claimed, sent, request_id)
+    except PartnerUnreachable:
+        outcome = Outcome(Retry("unreachable"), dict(claimed.row.result))
+    except LeaseLost:
+        outcome = Outcome(Unknown("lease-lost"), dict(claimed.row.result))
+    except Exception as exc:  # a fault of ours: recorded, and the partner is asked first
+        telemetry.unexpected(exc, "A delivery")
+        outcome = Outcome(Unknown("fault-of-ours"), dict(claimed.row.result))
+    policy = Policy.from_json(claimed.row.policy)
+    outcome = _stay_unknown(claimed, outcome)
+    return _ending(bridge, claimed, outcome, sent, policy=policy, chance=chance)
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What is known of an attempt, also when it breaks off: facts for its record, and the plan."""
+
+    details: JsonObject
+    made: SendPlan | None = None
+
+
+def _send(bridge: Bridge, claimed: Claim, sent: _Sent, request_id: str) -> Outcome:
     bundle = wire.parse(claimed.body, max_bytes=len(claimed.body))
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, claimed.row.partner)
         held = held_by(
             session,
             bridge.custodian.id,
-            partner.name,
+            partner,
             patient_key=claimed.row.patient_key,
             bundle=bundle,
         )
         handoff = handoffs.get(session, bridge.custodian.id, claimed.row.handoff_id)
+    sent.details["to"] = partner.base_url
     policy = Policy.from_json(claimed.row.policy)
-    made: SendPlan | None = None
     with partner.connect(request_id=request_id, policy=policy) as client:
-        try:
-            partner = _with_capability(bridge, partner, client)
-            made = plan(bundle, partner.abilities, held=held)
-            outcome = deliver(
-                made,
-                client,
-                anchor=str(handoff.details.get("task")) if handoff else "",
-                ledger=claimed.row.result,
-                look_first=claimed.look_first,
-                now=bridge.now,
-                progress=_Progress(bridge, claimed),
-            )
-        except PartnerUnreachable:
-            outcome = Outcome(Retry("unreachable"), dict(claimed.row.result))
-        except LeaseLost:
-            outcome = Outcome(Unknown("lease-lost"), dict(claimed.row.result))
-        except Exception as exc:  # a fault of ours: recorded, and the partner is asked first
-            telemetry.unexpected(exc, "A delivery")
-            outcome = Outcome(Unknown("fault-of-ours"), dict(claimed.row.result))
-    outcome = _stay_unknown(claimed, outcome)
-    return _ending(
-        bridge, claimed, outcome, made, policy=policy, chance=chance, request_id=request_id
-    )
+        partner = _with_capability(bridge, partner, client)
+        made = plan(bundle, partner.abilities, held=held)
+        sent.made = made
+        sent.details |= {"rung": made.rung.value, "losses": list(made.losses)}
+        return deliver(
+            made,
+            client,
+            anchor=str(handoff.details.get("task")) if handoff else "",
+            ledger=claimed.row.result,
+            look_first=claimed.look_first,
+            now=bridge.now,
+            progress=_Progress(bridge, claimed),
+        )
 
 
 class LeaseLost(Exception):
@@ -178,16 +207,13 @@ def _ending(
     bridge: Bridge,
     claimed: Claim,
     outcome: Outcome,
-    made: SendPlan | None,
+    sent: _Sent,
     *,
     policy: Policy,
     chance: Chance,
-    request_id: str,
 ) -> Ending:
     verdict = outcome.verdict
-    details: JsonObject = {"requestId": request_id}
-    if made is not None:
-        details |= {"rung": made.rung.value, "losses": list(made.losses)}
+    details = sent.details
     if outcome.looked:
         details["looked"] = outcome.looked
     if outcome.created or outcome.matched:
@@ -204,7 +230,7 @@ def _ending(
     next_at = None
     if isinstance(verdict, Refused):
         state = DeliveryState.REFUSED
-        details |= {"hint": verdict.hint, "findings": _findings(verdict, outcome, made)}
+        details |= {"hint": verdict.hint, "findings": _findings(verdict, outcome, sent.made)}
     elif outcome.needs_person:
         state = DeliveryState.NEEDS_PERSON
         details["hint"] = "It may have arrived, and the partner offers no way to find out."

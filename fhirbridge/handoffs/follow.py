@@ -48,6 +48,10 @@ def follow_next(bridge: Bridge) -> Followed | None:
     The next look is entered before the partner is asked, so that several workers share the work.
     """
     now = bridge.now()
+    with bridge.database.read() as session:
+        due_at = handoffs.follow_due_at(session, bridge.custodian.id, CLOSED)
+    if due_at is None or due_at > now:
+        return None
     with bridge.database.transaction() as session:
         handoff = handoffs.next_to_follow(session, bridge.custodian.id, CLOSED, now=now)
         if handoff is None:

@@ -3,16 +3,18 @@
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.plan import Held
+from fhirbridge.partners.registry import Partner
 from fhirbridge.storage import outbox_rows
 from fhirbridge.storage.session import Session
 
 
 def held_by(
-    session: Session, custodian_id: int, partner: str, *, patient_key: int, bundle: Resource
+    session: Session, custodian_id: int, partner: Partner, *, patient_key: int, bundle: Resource
 ) -> dict[str, Held]:
     """By fullUrl, what was delivered to this partner for this patient and is in the Bundle again.
 
-    Ids of our resources never change, so that the fullUrl tells; the newest delivery wins.
+    Ids of our resources never change, so that the fullUrl tells; the newest delivery wins. What
+    went to another address of the partner does not count.
     """
     wanted = {
         entry.full_url: wire.canonical(entry.resource)
@@ -20,9 +22,14 @@ def held_by(
         if entry.resource is not None
     }
     held: dict[str, Held] = {}
-    for row in outbox_rows.delivered_to(session, custodian_id, partner, patient_key=patient_key):
+    for row in outbox_rows.delivered_to(
+        session, custodian_id, partner.name, patient_key=patient_key
+    ):
         fresh = wanted.keys() & row.result.keys() - held.keys()
         if not fresh:
+            continue
+        attempts = outbox_rows.attempts_of(session, custodian_id, row.id)
+        if not attempts or attempts[-1].details.get("to") != partner.base_url:
             continue
         body = wire.parse(outbox_rows.body_of(session, custodian_id, row.id), max_bytes=100_000_000)
         for entry in bundles.entries_of(body):

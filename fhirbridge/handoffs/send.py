@@ -91,7 +91,7 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
         held = held_by(
             session,
             bridge.custodian.id,
-            partner.name,
+            partner,
             patient_key=patient_key,
             bundle=package.bundle,
         )
@@ -103,7 +103,7 @@ def _package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgo
     held = held_by(
         session,
         bridge.custodian.id,
-        partner.name,
+        partner,
         patient_key=patient_key_of({f"Patient/{patient.get('id')}"}),
         bundle=outgoing.withdrawals(),
     )

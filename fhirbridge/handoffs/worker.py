@@ -16,6 +16,7 @@ from fhirbridge.handoffs.follow import CLOSED, Followed, follow_next
 from fhirbridge.storage import handoffs, outbox
 
 _IDLE_SECONDS = 1.0  # other processes enqueue without telling us
+_SKIPPED_SECONDS = 0.2
 _AFTER_FAULT_SECONDS = 5.0
 
 Heard = Callable[[Attempted | Followed], None]
@@ -23,7 +24,11 @@ Heard = Callable[[Attempted | Followed], None]
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """How a delivery process works: so many threads, so many attempts at once per partner."""
+    """How a delivery process works: so many threads, so many attempts at once per partner.
+
+    Every second thread keeps to partners that answer, so that those that are down or slow never
+    take all of them.
+    """
 
     threads: int = 4
     per_partner: int = 1
@@ -53,7 +58,9 @@ def work(
     crew = crew or Crew()
     threads = [
         threading.Thread(
-            target=_deliver_until, args=(bridge, stop, crew, heard), name=f"deliver-{number}"
+            target=_deliver_until,
+            args=(bridge, stop, crew, heard, number % 2 == 1),
+            name=f"deliver-{number}",
         )
         for number in range(crew.threads)
     ]
@@ -66,11 +73,15 @@ def work(
         thread.join()
 
 
-def _deliver_until(bridge: Bridge, stop: threading.Event, crew: Crew, heard: Heard) -> None:
+def _deliver_until(
+    bridge: Bridge, stop: threading.Event, crew: Crew, heard: Heard, healthy_only: bool
+) -> None:
     owner = bridge.new_id()
     while not stop.is_set():
         try:
-            attempted = attempt(bridge, owner, per_partner=crew.per_partner)
+            attempted = attempt(
+                bridge, owner, per_partner=crew.per_partner, healthy_only=healthy_only
+            )
         except Exception as exc:  # one broken row or a busy database must not end the process
             telemetry.unexpected(exc, "The delivery process")
             stop.wait(_AFTER_FAULT_SECONDS)
@@ -106,7 +117,11 @@ def _next_look_at(bridge: Bridge) -> datetime | None:
 
 
 def _idle_seconds(bridge: Bridge, due_at: datetime | None) -> float:
-    """How long to rest: until something is due, at most a second, and never not at all."""
+    """How long to rest: until something is due, at most a second.
+
+    What is due and was not given to us waits for somebody else: no need to ask all the time.
+    """
     if due_at is None:
         return _IDLE_SECONDS
-    return min(max((due_at - bridge.now()).total_seconds(), 0.02), _IDLE_SECONDS)
+    seconds = (due_at - bridge.now()).total_seconds()
+    return min(seconds, _IDLE_SECONDS) if seconds > 0 else _SKIPPED_SECONDS

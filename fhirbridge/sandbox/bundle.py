@@ -26,7 +26,7 @@ def trial_package(
     Raises InvalidDocument if the document is not accepted.
     """
     kind = documents.kind_of(document)
-    loaded = documents.load(kind, {**document, "sourceSystem": f"sandbox-{trial.hex[:12]}"})
+    loaded = documents.load(kind, {**document, "sourceSystem": marker_of(trial)})
     made = to_fhir(loaded, mappings[kind], Identity(trial))
     data = loaded.data
     outgoing = Outgoing(kind, data["sourceSystem"], data["recordId"], data["version"], made.bundle)
@@ -43,6 +43,11 @@ def trial_package(
     for entry in package.bundle["entry"]:
         _tag(entry["resource"], base)
     return package
+
+
+def marker_of(trial: UUID) -> str:
+    """The source system of a trial, which is part of the identifiers that belong to it alone."""
+    return f"sandbox-{trial.hex[:12]}"
 
 
 def _tag(resource: Resource, base: str) -> None:

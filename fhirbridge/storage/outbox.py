@@ -96,17 +96,24 @@ def replace_unsent(session: Session, custodian_id: int, handoff_id: str, now: da
 
 
 def claim(
-    session: Session, custodian_id: int, owner: str, *, now: datetime, per_partner: int = 1
+    session: Session,
+    custodian_id: int,
+    owner: str,
+    *,
+    now: datetime,
+    per_partner: int = 1,
+    healthy_only: bool = False,
 ) -> Claim | None:
     """Lease the next row that is due, or None.
 
-    Skipped: rows behind an unfinished one of the same patient and partner, and partners that
-    have `per_partner` attempts under way. A lease that ran out is taken over.
+    Skipped: rows behind an unfinished one of the same patient and partner, partners that have
+    `per_partner` attempts under way, and with `healthy_only` partners that an attempt failed at
+    and who have not taken it yet. A lease that ran out is taken over.
     """
-    candidate = session.execute(
-        _due(custodian_id, now, _busy(session, custodian_id, now, per_partner))
-    )
-    found = candidate.first()
+    skipped = _busy(session, custodian_id, now, per_partner)
+    if healthy_only:
+        skipped += _ailing(session, custodian_id)
+    found = session.execute(_due(custodian_id, now, skipped)).first()
     if found is None:
         return None
     row = row_of(found)
@@ -146,7 +153,17 @@ def _busy(session: Session, custodian_id: int, now: datetime, per_partner: int) 
     return list(session.execute(query).scalars())
 
 
-def _due(custodian_id: int, now: datetime, busy: list[str]) -> sa.Select[Any]:
+def _ailing(session: Session, custodian_id: int) -> list[str]:
+    query = (
+        sa.select(_o.partner)
+        .where(_o.custodian_id == custodian_id, _o.state == DeliveryState.QUEUED.value)
+        .where(_o.last_verdict.is_not(None))
+        .distinct()
+    )
+    return list(session.execute(query).scalars())
+
+
+def _due(custodian_id: int, now: datetime, skipped: list[str]) -> sa.Select[Any]:
     ahead = outbox.alias("ahead")
     blocked = (
         sa.select(ahead.c.id)
@@ -156,7 +173,7 @@ def _due(custodian_id: int, now: datetime, busy: list[str]) -> sa.Select[Any]:
     )
     return (
         sa.select(outbox)
-        .where(_o.custodian_id == custodian_id, _o.partner.not_in(busy))
+        .where(_o.custodian_id == custodian_id, _o.partner.not_in(skipped))
         .where(
             sa.or_(
                 sa.and_(_o.state == DeliveryState.QUEUED.value, _o.next_attempt_at <= now),
