@@ -83,7 +83,7 @@ class _Reading:
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     tops: list[tuple[Layer, Located]] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
-    homes: dict[str, str] = field(default_factory=dict)  # entry -> the folder that defines it
+    homes: dict[str, list[str]] = field(default_factory=dict)  # entry -> folders that define it
     merged: dict[str, dict[str, Json]] = field(
         default_factory=lambda: {k: {} for k in ("systems", "extensions", "slices", "excused")}
     )
@@ -117,7 +117,7 @@ class _Reading:
         rules: dict[str, dict[str, Rule]] = {}
         for layer in self.stack:
             for name, file in files.items():
-                for folder in dict.fromkeys((self.homes[name], self.document)):
+                for folder in dict.fromkeys((*self.homes[name], self.document)):
                     path = layer.folder / folder / file
                     if path.is_file():
                         source = self._read(path, folder, layer)
@@ -146,7 +146,7 @@ class _Reading:
             _merge(values, top.get(part) or {}, self.base)
         for name, raw in (top.get("resources") or {}).items():
             line = top["resources"].lines[name]
-            self.homes[name] = folder
+            self.homes.setdefault(name, []).append(folder)
             self.entries[name] = read_entry(name, raw, Place(f"{folder}/{HEAD}", line, layer.name))
 
     def _read(self, path: Path, folder: str, layer: Layer) -> Located:
