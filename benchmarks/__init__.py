@@ -1,0 +1,1 @@
+"""What takes long and needs a quiet machine: speed, laws over many documents, kill -9."""
