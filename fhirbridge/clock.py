@@ -22,4 +22,5 @@ def new_id() -> str:
 
 def to_instant(moment: datetime) -> str:
     """Write an aware datetime as a FHIR `instant` in UTC with milliseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"

@@ -13,7 +13,7 @@ MAX_LINES = 300
 # library -> the only places that may import it
 DOORS = {
     "flask": ("web/",),
-    "werkzeug": ("web/",),
+    "werkzeug": ("web/", "demo/ehr.py"),  # the demo's EHR cuts its own sockets
     "sqlalchemy": ("storage/",),
     "requests": ("partners/",),
     "marshmallow": ("native/",),

@@ -136,7 +136,11 @@ class Builder:
         if name == LAST_UPDATED:
             column = f"{alias}.last_updated"
             sets = [
-                [date_condition(each, column, column) for each in criteria]
+                [
+                    date_condition(each, column, column)
+                    for each in criteria
+                    if isinstance(each, DateCriterion)
+                ]
                 for criteria in (clause.criteria, *clause.also)
             ]
             conditions = [joined(parts, "OR") for parts in sets]
