@@ -8,7 +8,7 @@ from fhirbridge.conversion.packet import Outgoing
 from fhirbridge.documents.receive import Prepared, receive
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Resource
-from fhirbridge.storage import documents, resources
+from fhirbridge.storage import document_resources, resources
 from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.session import Session
 
@@ -37,11 +37,10 @@ class Receiving:
             custodian_id=bridge.custodian.id, now=bridge.now(), zone=bridge.settings.zone
         )
         received = receive(session, self._prepared, self._mapping, circumstances)
-        marks = documents.resources_of(session, received.document_id)
         withdrawn = [
-            resources.read(session, bridge.custodian.id, *mark)
-            for mark, gone in marks.items()
-            if gone
+            resources.read(session, bridge.custodian.id, one.resource_type, one.resource_id)
+            for one in document_resources.made_by(session, received.document_id)
+            if one.withdrawn
         ]
         return outgoing_of(
             self._prepared,

@@ -1,5 +1,6 @@
 """What a conversion gives: the result, everything found on the way, and the explanations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fhirbridge.errors import Issue
@@ -16,15 +17,28 @@ class PackStamp:
     hash: str
     code_editions: tuple[str, ...]
 
+    def to_json(self) -> JsonObject:
+        """What is kept beside a stored document."""
+        return {
+            "pack": self.name,
+            "version": self.version,
+            "hash": self.hash,
+            "codeEditions": list(self.code_editions),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ToFhir:
-    """A document as a transaction Bundle. `lineage` is empty unless it was asked for."""
+    """A document as a transaction Bundle. `lineage` is empty unless it was asked for.
+
+    `entries` names the mapping entry that made each resource, by `Type/id`.
+    """
 
     bundle: Resource
     issues: tuple[Issue, ...]
     lineage: tuple[Explanation, ...]
     stamp: PackStamp
+    entries: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

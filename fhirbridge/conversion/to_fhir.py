@@ -22,7 +22,11 @@ def to_fhir(
     entries = [_entry(item, mapping) for item in encoded.resources]
     bundle: Resource = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     lineage: list[Explanation] = [e for item in encoded.resources for e in item.explanations]
-    return ToFhir(bundle, encoded.issues, tuple(lineage), stamp(mapping))
+    named = {
+        f"{item.instance.entry.type}/{item.instance.resource_id}": item.instance.entry.name
+        for item in encoded.resources
+    }
+    return ToFhir(bundle, encoded.issues, tuple(lineage), stamp(mapping), named)
 
 
 def stamp(mapping: Mapping) -> PackStamp:

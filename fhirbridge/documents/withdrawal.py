@@ -31,3 +31,14 @@ def withdrawn_form(resource: Resource) -> Resource:
     tags = [tag for tag in meta.get("tag", []) if tag != WITHDRAWN_TAG]
     changed["meta"] = {**meta, "tag": [*tags, WITHDRAWN_TAG]}
     return changed
+
+
+def restored_form(resource: Resource) -> Resource:
+    """The resource without the withdrawn tag, for an item that is there again."""
+    meta = resource.get("meta", {})
+    tags = meta.get("tag", [])
+    if WITHDRAWN_TAG not in tags:
+        return resource
+    kept = [tag for tag in tags if tag != WITHDRAWN_TAG]
+    rest = {name: value for name, value in meta.items() if name != "tag"}
+    return {**resource, "meta": {**rest, "tag": kept} if kept else rest}

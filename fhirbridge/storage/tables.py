@@ -174,8 +174,10 @@ documents = Table(
     Column("version", sa.Integer, nullable=False),
     Column("updated_at", Instant, nullable=False),  # the source's own time
     Column("received_at", Instant, nullable=False),
+    Column("encoded", sa.LargeBinary, nullable=False),  # what it became, compressed JSON
     *_scope(),
     UniqueConstraint("custodian_id", "kind", "source_system", "record_id"),
+    Index("ix_documents_updated", "custodian_id", "kind", "updated_at", "id"),
 )
 
 document_versions = Table(
@@ -191,7 +193,8 @@ document_versions = Table(
     *_scope(),
 )
 
-# Which resources a document made: for updates, withdrawn items, and the way back.
+# Which resources a document made: for updates, withdrawn items, and the way back. `statement` is a
+# hash of what the document says about a resource that others may speak of too, 0 for its own.
 document_resources = Table(
     "document_resources",
     metadata,
@@ -200,7 +203,12 @@ document_resources = Table(
     Column("resource_id", Text, primary_key=True),
     _custodian(),
     Column("withdrawn", sa.Boolean, nullable=False, server_default=sa.false()),
-    Index("ix_document_resources", "custodian_id", "resource_type", "resource_id"),
+    Column("statement", sa.BigInteger, nullable=False, server_default="0"),
+    Column("updated_at", Instant, nullable=False),  # of the document
+    Index(
+        "ix_document_resources",
+        *("custodian_id", "resource_type", "resource_id", "statement", "updated_at"),
+    ),
 )
 
 partners = Table(

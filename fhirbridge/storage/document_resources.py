@@ -1,0 +1,129 @@
+"""Which resources each document made, and what it states about those that it shares.
+
+A statement is what one document says about a resource that other documents may speak of too. Equal
+statements have equal hashes, so that a facility named by ten thousand documents costs one look-up.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from fhirbridge.storage import tables
+from fhirbridge.storage.session import Session
+
+_l = tables.document_resources.c
+
+OWN = 0  # the statement of a resource that no other document speaks of
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A resource that a document has, or had: then it is `withdrawn`."""
+
+    resource_type: str
+    resource_id: str
+    statement: int = OWN
+    withdrawn: bool = False
+
+    @property
+    def reference(self) -> str:
+        """`Type/id`."""
+        return f"{self.resource_type}/{self.resource_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The newest document that makes a statement."""
+
+    statement: int
+    document_id: int
+    updated_at: datetime
+
+
+def made_by(session: Session, document_id: int) -> list[Made]:
+    """Every resource that a document has made."""
+    query = sa.select(_l.resource_type, _l.resource_id, _l.statement, _l.withdrawn).where(
+        _l.document_id == document_id
+    )
+    return [
+        Made(row.resource_type, row.resource_id, row.statement, bool(row.withdrawn))
+        for row in session.execute(query)
+    ]
+
+
+def others_hold(session: Session, custodian_id: int, document_id: int, reference: str) -> bool:
+    """True if another document also made this resource and still has it."""
+    query = (
+        sa.select(_l.document_id)
+        .where(*_about(custodian_id, reference), _l.document_id != document_id)
+        .where(_l.withdrawn.is_(False))
+    )
+    return session.execute(query.limit(1)).first() is not None
+
+
+def is_made(session: Session, custodian_id: int, reference: str) -> bool:
+    """True if a document made this resource."""
+    query = sa.select(_l.document_id).where(*_about(custodian_id, reference))
+    return session.execute(query.limit(1)).first() is not None
+
+
+def statements_about(
+    session: Session, custodian_id: int, reference: str, *, except_of: int = 0, limit: int = 50
+) -> list[Holder]:
+    """The different statements about a resource with their newest holders, newest first.
+
+    `except_of` is a document that is not asked; `limit` bounds how many statements are looked at.
+    """
+    found: list[Holder] = []
+    last = OWN
+    while len(found) < limit:
+        query = (
+            sa.select(_l.statement, _l.document_id, _l.updated_at)
+            .where(*_about(custodian_id, reference), _l.statement > last)
+            .where(_l.document_id != except_of)
+            .order_by(_l.statement, _l.updated_at.desc(), _l.document_id)
+            .limit(1)
+        )
+        row = session.execute(query).first()
+        if row is None:
+            break
+        found.append(Holder(row.statement, row.document_id, row.updated_at))
+        last = row.statement
+    return sorted(found, key=lambda holder: (holder.updated_at, holder.statement), reverse=True)
+
+
+def link(
+    session: Session,
+    custodian_id: int,
+    document_id: int,
+    made: Iterable[Made],
+    *,
+    updated_at: datetime,
+) -> None:
+    """Say which resources a document has now, and which it had."""
+    session.execute(sa.delete(tables.document_resources).where(_l.document_id == document_id))
+    rows = [
+        {
+            "document_id": document_id,
+            "resource_type": one.resource_type,
+            "resource_id": one.resource_id,
+            "custodian_id": custodian_id,
+            "withdrawn": one.withdrawn,
+            "statement": one.statement,
+            "updated_at": updated_at,
+        }
+        for one in made
+    ]
+    if rows:
+        session.execute(sa.insert(tables.document_resources), rows)
+
+
+def _about(custodian_id: int, reference: str) -> tuple[sa.ColumnElement[bool], ...]:
+    resource_type, _, resource_id = reference.partition("/")
+    return (
+        _l.custodian_id == custodian_id,
+        _l.resource_type == resource_type,
+        _l.resource_id == resource_id,
+    )
