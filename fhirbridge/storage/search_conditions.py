@@ -20,6 +20,7 @@ from fhirbridge.search.clauses import (
     SearchClause,
     Together,
 )
+from fhirbridge.search.parameter_types.date import DateCriterion
 from fhirbridge.search.parameter_types.token import TokenCriterion
 from fhirbridge.search.scope import Scope
 from fhirbridge.search.values import IDENTIFIER, TEXT
