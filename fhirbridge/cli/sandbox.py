@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import click
+from rich.console import Console
 
 from fhirbridge import clock, config, synthetic
 from fhirbridge.cli import output
@@ -50,7 +51,8 @@ def try_(url: str, source: Path | None, seed: int, allow_http: bool, as_json: bo
     now = clock.now()
     trial = uuid4()
     package = trial_package(document, mappings, trial=trial, base=settings.base, now=now)
-    with partner.connect(request_id=clock.new_id()) as client:
+    waiting = Console(stderr=True).status("Sending, reading back, comparing, cleaning up …")
+    with partner.connect(request_id=clock.new_id()) as client, waiting:
         report = try_server(client, package, marker=marker_of(trial), now=clock.now)
     if as_json:
         output.print_json(report.to_json())

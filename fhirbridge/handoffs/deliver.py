@@ -136,7 +136,10 @@ def _send(bridge: Bridge, claimed: Claim, sent: _Sent, request_id: str) -> Outco
         handoff = handoffs.get(session, bridge.custodian.id, claimed.row.handoff_id)
     sent.details["to"] = partner.base_url
     policy = Policy.from_json(claimed.row.policy)
-    with partner.connect(request_id=request_id, policy=policy) as client:
+    lease = _Lease(bridge, claimed, policy)
+    with partner.connect(
+        request_id=request_id, policy=policy, before_request=lease.extend
+    ) as client:
         partner = _with_capability(bridge, partner, client)
         made = plan(bundle, partner.abilities, held=held)
         sent.made = made
@@ -148,7 +151,7 @@ def _send(bridge: Bridge, claimed: Claim, sent: _Sent, request_id: str) -> Outco
             ledger=claimed.row.result,
             look_first=claimed.look_first,
             now=bridge.now,
-            progress=_Progress(bridge, claimed),
+            progress=lease.keep,
         )
 
 
@@ -156,18 +159,28 @@ class LeaseLost(Exception):
     """Another worker has taken the delivery over: this one stops at once."""
 
 
-class _Progress:
-    """Keeps what is placed so far, each time in a transaction of its own."""
+class _Lease:
+    """Holds on to a claim while it is worked on, each time in a transaction of its own."""
 
-    def __init__(self, bridge: Bridge, claimed: Claim) -> None:
+    def __init__(self, bridge: Bridge, claimed: Claim, policy: Policy) -> None:
         self._bridge = bridge
         self._claimed = claimed
+        self._a_third = timedelta(seconds=policy.lease_seconds / 3)
+        self._extended_at = bridge.now()
 
-    def __call__(self, locations: Mapping[str, str]) -> None:
+    def extend(self) -> None:
+        """Before a request: extend the lease once a third of it is over, or raise LeaseLost."""
+        if self._bridge.now() - self._extended_at > self._a_third:
+            self.keep(None)
+
+    def keep(self, locations: Mapping[str, str] | None) -> None:
+        """Extend the lease and keep what is placed so far, or raise LeaseLost."""
+        now = self._bridge.now()
         with self._bridge.database.transaction() as session:
-            held = outbox.note_progress(session, self._claimed, locations, now=self._bridge.now())
+            held = outbox.note_progress(session, self._claimed, locations, now=now)
         if not held:
             raise LeaseLost
+        self._extended_at = now
 
 
 def _with_capability(bridge: Bridge, partner: Partner, client: PartnerClient) -> Partner:

@@ -7,7 +7,7 @@ end, answers have a largest size, and no cookie or netrc credential is ever sent
 import ipaddress
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
@@ -108,13 +108,23 @@ def check_base_url(base_url: str, *, allow_http: bool = False) -> str:
 
 
 class PartnerSession:
-    """A session with one partner. Not shared between threads."""
+    """A session with one partner. Not shared between threads.
+
+    `before_request` is called before each request; what it raises stops the request, so that
+    whoever lost the right to send writes nothing to the wire.
+    """
 
     def __init__(
-        self, base_url: str, *, limits: Limits | None = None, allow_http: bool = False
+        self,
+        base_url: str,
+        *,
+        limits: Limits | None = None,
+        allow_http: bool = False,
+        before_request: Callable[[], None] | None = None,
     ) -> None:
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         self._limits = limits or Limits()
+        self._before_request = before_request
         self._session = requests.Session()
         self._session.auth = _NoAuth()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -166,6 +176,8 @@ class PartnerSession:
             raise InvalidContent(
                 Issue("security", "The partner named an address that is not its own.")
             )
+        if self._before_request is not None:
+            self._before_request()
         limits = self._limits
         deadline = time.monotonic() + limits.answer_seconds
         try:

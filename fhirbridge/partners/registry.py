@@ -1,5 +1,6 @@
 """A registered partner: where it is, how it is treated, what it said it can do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -62,15 +63,26 @@ class Partner:
             capability_at=capability_at,
         )
 
-    def connect(self, *, request_id: str = "", policy: Policy | None = None) -> PartnerClient:
-        """A client for this partner; the caller closes it."""
+    def connect(
+        self,
+        *,
+        request_id: str = "",
+        policy: Policy | None = None,
+        before_request: Callable[[], None] | None = None,
+    ) -> PartnerClient:
+        """A client for this partner; the caller closes it. See PartnerSession."""
         waits = policy or self.policy
         limits = Limits(
             connect_timeout_seconds=waits.connect_timeout_seconds,
             read_timeout_seconds=waits.read_timeout_seconds,
             answer_seconds=2 * waits.read_timeout_seconds,
         )
-        session = PartnerSession(self.base_url, limits=limits, allow_http=self.allow_http)
+        session = PartnerSession(
+            self.base_url,
+            limits=limits,
+            allow_http=self.allow_http,
+            before_request=before_request,
+        )
         return PartnerClient(session, request_id=request_id)
 
 

@@ -187,18 +187,14 @@ def _due(custodian_id: int, now: datetime, skipped: list[str]) -> sa.Select[Any]
 
 
 def note_progress(
-    session: Session, claimed: Claim, locations: Mapping[str, str], *, now: datetime
+    session: Session, claimed: Claim, locations: Mapping[str, str] | None = None, *, now: datetime
 ) -> bool:
-    """Keep what is placed so far and extend the lease; False if the lease was lost."""
+    """Extend the lease, and keep what is placed so far if given; False if the lease was lost."""
     lease_seconds = float(claimed.row.policy.get("lease_seconds") or 120)
-    changed = session.execute(
-        sa.update(outbox)
-        .where(_held(claimed))
-        .values(
-            result=dict(locations) or sa.null(),
-            lease_expires_at=now + timedelta(seconds=lease_seconds),
-        )
-    )
+    values: dict[str, Any] = {"lease_expires_at": now + timedelta(seconds=lease_seconds)}
+    if locations is not None:
+        values["result"] = dict(locations) or sa.null()
+    changed = session.execute(sa.update(outbox).where(_held(claimed)).values(**values))
     return changed.rowcount == 1
 
 

@@ -1,0 +1,247 @@
+"""How an attempt ends and is recorded, with a partner that says what the test tells it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from fhirbridge import bridge as bridges
+from fhirbridge.bridge import Bridge
+from fhirbridge.config import Settings
+from fhirbridge.handoffs import partners, view
+from fhirbridge.handoffs.deliver import Attempted, attempt
+from fhirbridge.handoffs.send import hand_over
+from fhirbridge.partners.registry import Partner
+from fhirbridge.storage import outbox
+from fhirbridge.workflow.retry import Policy
+from fhirbridge.workflow.words import DeliveryState
+from tests.journeys.conftest import case
+from tests.unit.partners.test_plan import capability
+
+BASE = "https://ehr.example/fhir"
+LOST = requests.exceptions.ReadTimeout()
+KINDS = ("Organization", "Patient", "Goal", "CarePlan", "ServiceRequest", "Task")
+POLICY = Policy(first_wait_seconds=10, max_age_seconds=60)
+EMPTY = {"resourceType": "Bundle", "type": "searchset"}
+
+
+class Clock:
+    """A clock that is set forward by the test."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, clock: Clock) -> Iterator[Bridge]:
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/provider.db")
+    built = bridges.build(settings, now=clock)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def partner() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+def start(bridge: Bridge, mock: responses.RequestsMock, **abilities: Any) -> str:
+    """Register the partner and enqueue one handoff; returns its outbox id."""
+    statement = capability("transaction", types=KINDS, **abilities)
+    mock.get(f"{BASE}/metadata", json=statement)
+    partners.add(bridge, Partner("ehr", BASE, policy=POLICY))
+    outgoing = case("one")
+    return str(hand_over(bridge, "ehr", lambda _session: outgoing).outbox_id)
+
+
+def one_attempt(bridge: Bridge) -> Attempted:
+    made = attempt(bridge, "worker", chance=lambda: 1.0)
+    assert made is not None
+    return made
+
+
+def created(count: int) -> str:
+    entries = [
+        {"response": {"status": "201", "location": f"Basic/{number}"}} for number in range(count)
+    ]
+    return json.dumps({"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
+
+
+def test_a_delivery_is_recorded_with_its_places(
+    bridge: Bridge, partner: responses.RequestsMock
+) -> None:
+    outbox_id = start(bridge, partner)
+    partner.post(BASE, body=created(6))
+
+    ending = one_attempt(bridge).ending
+
+    shown = view.show(bridge, outbox_id)
+    assert (ending.state, ending.verdict) == (DeliveryState.DELIVERED, "delivered")
+    assert len(shown.row.result) == 6
+    assert shown.handoff.task_reference == "Basic/5"
+    assert attempt(bridge, "worker") is None
+
+
+def test_a_lost_answer_waits_and_then_looks(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    outbox_id = start(bridge, partner)
+    partner.post(BASE, body=LOST)
+    one_attempt(bridge)
+    assert attempt(bridge, "worker") is None
+    partner.get(f"{BASE}/Task", json=EMPTY)
+    partner.post(BASE, body=created(6))
+
+    clock.forward(10)
+    ending = one_attempt(bridge).ending
+
+    assert ending.details["looked"] == "not-found"
+    assert view.show(bridge, outbox_id).row.state is DeliveryState.DELIVERED
+
+
+def test_unknown_stays_unknown_while_the_partner_is_down(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    start(bridge, partner)
+    partner.post(BASE, body=LOST)
+    one_attempt(bridge)
+    partner.get(f"{BASE}/Task", status=503)
+
+    clock.forward(10)
+
+    assert one_attempt(bridge).ending.verdict == "unknown"
+
+
+def test_unknown_at_the_maximum_age_needs_a_person(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    outbox_id = start(bridge, partner)
+    partner.post(BASE, body=LOST)
+    one_attempt(bridge)
+    partner.get(f"{BASE}/Task", body=LOST)
+
+    clock.forward(60)
+    ending = one_attempt(bridge).ending
+
+    assert ending.state is DeliveryState.NEEDS_PERSON
+    assert "ask the partner" in ending.details["hint"]
+    assert view.show(bridge, outbox_id).word.text == "Needs a person"
+
+
+def test_certainly_not_sent_at_the_maximum_age_is_dead(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    start(bridge, partner)
+    partner.post(BASE, status=503)
+    one_attempt(bridge)
+
+    clock.forward(60)
+
+    assert one_attempt(bridge).ending.state is DeliveryState.DEAD
+
+
+def test_a_partner_that_refuses_the_look_up_for_good_needs_a_person(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    start(bridge, partner)
+    partner.post(BASE, body=LOST)
+    one_attempt(bridge)
+    partner.get(f"{BASE}/Task", status=403)
+
+    clock.forward(10)
+
+    assert one_attempt(bridge).ending.state is DeliveryState.NEEDS_PERSON
+
+
+def test_retry_after_is_kept_to(bridge: Bridge, partner: responses.RequestsMock) -> None:
+    start(bridge, partner)
+    partner.post(BASE, status=429, headers={"Retry-After": "25"})
+
+    ending = one_attempt(bridge).ending
+
+    assert ending.next_attempt_at == bridge.now() + timedelta(seconds=25)
+
+
+def test_the_policy_of_a_row_is_the_one_it_was_enqueued_with(
+    bridge: Bridge, partner: responses.RequestsMock
+) -> None:
+    start(bridge, partner)
+    partner.post(BASE, status=503)
+    changed = Partner("ehr", BASE, policy=replace(POLICY, first_wait_seconds=1))
+    partners.add(bridge, changed)
+
+    ending = one_attempt(bridge).ending
+
+    assert ending.next_attempt_at == bridge.now() + timedelta(seconds=10)
+
+
+def test_a_fault_of_ours_is_recorded_and_asks_the_partner_first(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    start(bridge, partner)
+    partner.post(BASE, body=ZeroDivisionError("a bug"))
+    one_attempt(bridge)
+    partner.get(f"{BASE}/Task", json=EMPTY)
+    partner.post(BASE, body=created(6))
+
+    clock.forward(10)
+
+    assert one_attempt(bridge).ending.details["looked"] == "not-found"
+
+
+def test_who_lost_the_lease_writes_nothing_more_to_the_wire(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    start(bridge, partner, conditional=False)
+
+    def take_over(_request: Any) -> tuple[int, dict[str, str], str]:
+        clock.forward(POLICY.lease_seconds + 1)
+        with bridge.database.transaction() as session:
+            outbox.claim(session, bridge.custodian.id, "another", now=clock())
+        return 200, {}, json.dumps(EMPTY)
+
+    partner.add_callback(responses.GET, f"{BASE}/Organization", take_over)
+    posts = partner.post(BASE, body=created(6))
+
+    made = one_attempt(bridge)
+
+    assert not made.recorded
+    assert made.ending.error_class == "lease-lost"
+    assert posts.call_count == 0
+
+
+def test_a_slow_attempt_keeps_its_lease(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    start(bridge, partner, conditional=False)
+
+    def slowly(_request: Any) -> tuple[int, dict[str, str], str]:
+        clock.forward(POLICY.lease_seconds * 0.6)
+        return 200, {}, json.dumps(EMPTY)
+
+    for kind in KINDS:
+        partner.add_callback(responses.GET, f"{BASE}/{kind}", slowly)
+    partner.post(BASE, body=created(6))
+
+    made = one_attempt(bridge)
+
+    assert made.recorded
+    assert made.ending.state is DeliveryState.DELIVERED
