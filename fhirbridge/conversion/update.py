@@ -52,7 +52,7 @@ class _Overlay:
                 kept = _foreign(value, new.get(name), base.get(name))
             else:
                 kept = self._child(child, value, new.get(name), base.get(name))
-            if kept not in _NOTHING or child is None and value in _NOTHING:
+            if kept not in _NOTHING or (child is None and value in _NOTHING):
                 result[name] = kept
         for name, value in new.items():
             result.setdefault(name, value)

@@ -1,0 +1,30 @@
+"""An empty database for documents."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fhirbridge.storage.database import Database
+from tests.unit.documents.desk import Desk
+
+
+def open_desk(path: Path) -> Desk:
+    database = Database(f"sqlite:///{path}")
+    database.upgrade()
+    return Desk(database)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    opened = open_desk(tmp_path / "desk.db")
+    yield opened
+    opened.database.close()
+
+
+@pytest.fixture
+def other_desk(tmp_path: Path) -> Iterator[Desk]:
+    """A second database, for what must come out the same on another way."""
+    opened = open_desk(tmp_path / "other.db")
+    yield opened
+    opened.database.close()
