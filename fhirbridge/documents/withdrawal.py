@@ -14,6 +14,7 @@ WITHDRAWN_TAG = {"system": f"{DEFAULT_BASE}/CodeSystem/document-state", "code": 
 _STATES: Mapping[str, tuple[str, Json]] = {
     "Appointment": ("status", "cancelled"),
     "CarePlan": ("status", "revoked"),
+    "Consent": ("status", "inactive"),
     "Goal": ("lifecycleStatus", "cancelled"),
     "MedicationRequest": ("status", "stopped"),
     "ServiceRequest": ("status", "revoked"),

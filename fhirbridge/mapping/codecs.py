@@ -150,6 +150,20 @@ def _reference(
     return Codec("reference", encode, decode, None, _TEXT, frozenset({"string"}), None, arguments)
 
 
+def _reference_when(
+    arguments: tuple[str, ...], _t: Mapping[str, CodeTable], _p: Mapping[str, str]
+) -> Codec:
+    if len(arguments) != 3:
+        raise ValueError("reference-when needs a code, an entry and the path of its key")
+    code, entry, key = arguments
+
+    def encode(value: tuple[Json, Json], context: EncodeContext) -> Json:
+        return context.reference_to((entry,), value[1]) if value[0] == code else None
+
+    types = frozenset({"string"})
+    return Codec("reference-when", encode, None, None, _TEXT, types, None, (entry,), beside=(key,))
+
+
 def _key(arguments: tuple[str, ...], _t: Mapping[str, CodeTable], _p: Mapping[str, str]) -> Codec:
     def encode(value: Json, context: EncodeContext) -> Json:
         return context.key_prefix + quote(str(value), safe="")
@@ -202,6 +216,7 @@ _MAKERS: Mapping[str, Maker] = {
     "code": _code,
     "display": _display,
     "reference": _reference,
+    "reference-when": _reference_when,
     "key": _key,
     "prefix": _prefix,
     "escape": fixed(_escape),
