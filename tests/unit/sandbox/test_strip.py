@@ -1,6 +1,7 @@
 """Nothing of a person gets through, and what is left is still a document."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,7 @@ from fhirbridge.sandbox.strip import REPLACEMENTS, strip
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 CASES = sorted(FIXTURES.glob("[aer]*/*/native.json"))
+A_TIME = re.compile(r"\d{4}-\d{2}-\d{2}|\d{2}:\d{2}")  # a moved date may be another one
 KEPT = frozenset({"schema", "tz", "rrule"})
 
 
@@ -50,8 +52,8 @@ def test_no_text_that_is_not_a_code_gets_through(path: Path) -> None:
     left = {text for name, text in texts(strip(document, weeks=30)) if name not in KEPT}
 
     before = {text for name, text in texts(document) if name not in KEPT}
-    times = {text for text in before if len(text) in (5, 8) and text[2:3] == ":"}
-    assert left & before - codes - times <= {*REPLACEMENTS.values(), "1990-01-01"}
+    words = {text for text in before if not A_TIME.match(text)}
+    assert left & words - codes <= {*REPLACEMENTS.values()}
 
 
 def code_texts(value: Any, node: Any) -> Iterator[str]:
