@@ -1,6 +1,11 @@
 """What all tests share."""
 
 import pytest
+from hypothesis import settings
+
+# No limit of time, so that a busy machine fails no test, and the same examples everywhere.
+settings.register_profile("tests", max_examples=200, deadline=None, derandomize=True, database=None)
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,6 +4,7 @@
 together (references, date order, series and their sessions) are made consistent afterwards.
 """
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -25,13 +26,27 @@ EXTRAS = ({"a": 1}, {"note": "<b>é</b>", "list": [None, {}, ""]}, {"deep": {"x"
 _LATER = ("sessions", "schema", "recordId", "enrollmentId", "planId", "referralId")
 
 
+@dataclass(frozen=True)
+class Stream:
+    """What a document is made from: bytes to choose by, and how many optional fields it has."""
+
+    data: bytes
+    density: int
+
+    def document(self, kind: native.Kind) -> JsonObject:
+        """The document; the same stream always gives the same one."""
+        return document(kind, Choices(self.data, density=self.density))
+
+
+# bytes of one size: quicker to draw
+STREAMS = st.builds(
+    Stream, st.binary(min_size=3000, max_size=3000), st.sampled_from((1, 1, 2, 2, 3))
+)
+
+
 def documents(kind: native.Kind) -> st.SearchStrategy[JsonObject]:
     """Documents of a kind as a source system would write them: not yet normalised."""
-    return st.builds(
-        lambda data, density: document(kind, Choices(data, density=density)),
-        st.binary(min_size=3000, max_size=3000),  # of one size: quicker to draw
-        st.sampled_from((1, 1, 2, 2, 3)),
-    )
+    return STREAMS.map(lambda stream: stream.document(kind))
 
 
 def document(kind: native.Kind, choices: Choices) -> JsonObject:
