@@ -14,14 +14,15 @@ from uuid import UUID
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping.compiler import Mapping
-from fhirbridge.mapping.decoder import Decoder, Seen, Walked
+from fhirbridge.mapping.decoder import Decoder
 from fhirbridge.mapping.expanders import EXPANDERS
 from fhirbridge.mapping.instances import key_of
 from fhirbridge.mapping.matching import Found, Matched, classify
-from fhirbridge.mapping.merging import merge_native, nest, prune
+from fhirbridge.mapping.merging import COPIED_KEY, merge_native, nest, prune
 from fhirbridge.mapping.paths import Segment, parse
 from fhirbridge.mapping.selecting import values_at
 from fhirbridge.mapping.template import Leaf
+from fhirbridge.mapping.walked import Seen, Walked
 
 _NAMESPACE = UUID(int=0)  # ids are not compared, so any namespace serves the proof
 
@@ -46,6 +47,11 @@ class _Part:
     def native(self) -> JsonObject:
         return self.walked.sink.values
 
+    @property
+    def identified(self) -> JsonObject:
+        """The native object with the fields by which it was found."""
+        return {**self.native.get(COPIED_KEY, {}), **self.native}
+
 
 @dataclass(slots=True)
 class _Assembly:
@@ -69,8 +75,9 @@ class _Assembly:
     def native_key(self, part: _Part) -> Json:
         """The identifying value of a part: its id, else the last field of its key."""
         entry = self.mapping.pack.entries[part.found.entry]
-        own = part.native.get("id")
-        return own if own is not None else part.native.get(entry.key[-1].split("|")[-1])
+        native = part.identified
+        own = native.get("id")
+        return own if own is not None else native.get(entry.key[-1].split("|")[-1])
 
 
 def decode(mapping: Mapping, resources: Iterable[tuple[str, Resource]]) -> DecodedDocument:
@@ -85,8 +92,15 @@ def decode(mapping: Mapping, resources: Iterable[tuple[str, Resource]]) -> Decod
     for part in parts:
         for step in part.walked.codecs:
             step(work)
+    repeating = [part for part in parts if templates[part.found.entry].repeats]
     for part in parts:
-        _name_missing(work, part)
+        if not templates[part.found.entry].repeats:
+            _name_missing(work, part)
+    for part in parts:
+        for step in part.walked.keys:
+            step(work)
+    for part in repeating:
+        _drop_unidentified(work, part)
     for steps in ([p.walked.references for p in parts], [p.walked.collectors for p in parts]):
         for step in (step for several in steps for step in several):
             step(work)
@@ -111,6 +125,17 @@ def _name_missing(work: _Assembly, part: _Part) -> None:
     text = f"The resource has no identifier of ours; its id became the document's {name}."
     path = f"Bundle.entry[{part.found.position}].resource"
     work.issues.append(Issue("informational", text, "information", (path,)))
+
+
+def _drop_unidentified(work: _Assembly, part: _Part) -> None:
+    """A resource that only says more about an item is of no use if nothing tells which one."""
+    entry = work.mapping.pack.entries[part.found.entry]
+    if entry.key[-1].split("|")[-1] in part.identified:
+        return
+    part.native.clear()
+    text = "Nothing tells which item of the document the resource is about; it is not carried over."
+    path = f"Bundle.entry[{part.found.position}].resource"
+    work.issues.append(Issue("not-supported", text, "warning", (path,)))
 
 
 def _anchor_key(work: _Assembly, part: _Part) -> str:
@@ -210,7 +235,9 @@ def _keys(work: _Assembly, document: JsonObject) -> dict[int, tuple[str, ...]]:
     for part in work.parts:
         entry = work.mapping.pack.entries[part.found.entry]
         native = (
-            {**part.native, "schedule": {"id": part.anchor_key}} if entry.expand else part.native
+            {**part.native, "schedule": {"id": part.anchor_key}}
+            if entry.expand
+            else part.identified
         )
         keys[part.found.position] = key_of(entry, native, document)
     return keys

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from fhirbridge.jsontypes import Json
+from fhirbridge.mapping import narrowing
 from fhirbridge.mapping.codec import Codec
-from fhirbridge.mapping.codecs import make as make_codec
 from fhirbridge.mapping.model import PRESENT, Entry, MappingFault, Pack, Rule
 from fhirbridge.mapping.names import Names
 from fhirbridge.mapping.paths import Segment, parse
@@ -30,6 +30,7 @@ class _Scope:
     """Where native paths start: the trail from the document, and conditions in force."""
 
     trail: tuple[str, ...]
+    keys: frozenset[str] = frozenset()  # the fields that identify an item of it
 
 
 class Builder:
@@ -48,9 +49,11 @@ class Builder:
     def build(self) -> Template:
         """Lay out all rules. Raises MappingFault at the first place that cannot be built."""
         root = ObjectNode(path=self._entry.type)
-        scope = _Scope(())
+        names = (name for part in self._entry.key for name in part.split("|"))
+        scope = _Scope((), frozenset(names))
         for rule in self._entry.rules:
             self._add(root, rule, scope)
+        narrowing.join(self._leaves)
         template = Template(self._entry, root, self._leaves)
         if self._key is not None:
             template.key_leaf, template.key_path = self._key
@@ -59,7 +62,7 @@ class Builder:
     # rules -------------------------------------------------------------------------------
 
     def _add(self, node: ObjectNode, rule: Rule, scope: _Scope) -> None:
-        segments = self._parse(rule)
+        segments = self._names.parse(rule)
         if rule.form == "each":
             self._add_each(node, rule, segments, scope)
         elif rule.form == "link":
@@ -73,20 +76,13 @@ class Builder:
     def _add_native(
         self, node: ObjectNode, rule: Rule, segments: tuple[Segment, ...], scope: _Scope
     ) -> None:
-        codec: Codec | None = None
-        if rule.codec:
-            try:
-                prefixes = {**self._pack.systems, **self._pack.extensions}
-                text = rule.codec.replace("{base}", self._pack.base)
-                codec = make_codec(text, self._pack.tables, prefixes)
-            except ValueError as exc:
-                raise MappingFault.at(rule.place, rule.name, f"{exc}.") from exc
-            if codec.decode is None and not rule.copy and rule.direction != "encode":
-                message = f"codec {codec.name} only writes; the rule needs copy or one-way: encode."
-                raise MappingFault.at(rule.place, rule.name, message)
+        codec = self._names.codec(rule)
         leaf = self._leaf("native", rule, codec=codec, scope=scope)
+        copied = rule.copy and rule.native in scope.keys
+        leaf.identifies = copied and codec is not None and codec.decode is not None
         parent = self._put(node, segments, leaf, rule)
-        if rule.codec == "key" and rule.reads and scope.trail == () and self._key is None:
+        own = segments[0].name == "identifier" if segments else False
+        if rule.codec == "key" and rule.reads and own and scope.trail == () and not self._key:
             self._key = (leaf, segments)
         if rule.carry:
             if codec is None or codec.table is None:
@@ -135,9 +131,13 @@ class Builder:
         array = self._array(parent, segments[at], rule)
         native = rule.each[:-2]
         trail = (*scope.trail, *native.split("."), "[]")
-        inner = _Scope(trail)
+        inner = _Scope(
+            trail, frozenset({rule.key}) - {".", "ordered"} if rule.reads else frozenset()
+        )
         rest = segments[at + 1 :]
-        whole = [child for child in rule.rules if not self._parse(child) and child.form == "native"]
+        whole = [
+            child for child in rule.rules if not self._names.parse(child) and child.form == "native"
+        ]
         slot: Slot
         if whole and not rest:
             leaf = self._leaf_of(whole[0], inner)
@@ -282,10 +282,3 @@ class Builder:
                 slot.constraints.append(Constraint(segments, value=wanted))
                 assert isinstance(slot.item, ObjectNode)  # noqa: S101
                 self._put(slot.item, segments, self._leaf("const", rule, const=wanted), rule)
-
-    def _parse(self, rule: Rule) -> tuple[Segment, ...]:
-        try:
-            segments = parse(rule.fhir)
-        except ValueError as exc:
-            raise MappingFault.at(rule.place, rule.name, f"{exc}.") from exc
-        return self._names.expand(segments, rule)

@@ -14,6 +14,7 @@ from fhirbridge.mapping.compiler import build_template
 from fhirbridge.mapping.expanders import EXPANDERS
 from fhirbridge.mapping.model import MappingFault, Pack, fault
 from fhirbridge.mapping.native_paths import leaves, native_text
+from fhirbridge.mapping.selections import group_of
 from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Slot, Template
 from fhirbridge.mapping.type_check import TypeCheck
 
@@ -25,11 +26,12 @@ class Reader:
     leaf: Leaf
     entry: str
     resource_type: str
+    reason: str = ""  # why a QuestionnaireResponse is the proper home
 
     @property
     def home(self) -> str:
         """`carrier`, `extension` or `element`."""
-        if self.resource_type == "QuestionnaireResponse":
+        if self.resource_type == "QuestionnaireResponse" and not self.reason:
             return "carrier"
         return "extension" if "xtension" in self.leaf.fhir_path else "element"
 
@@ -64,7 +66,8 @@ def readers(templates: Mapping[str, Template]) -> dict[str, list[Reader]]:
         for leaf in template.leaves:
             if leaf.kind == "native" and leaf.rule.reads:
                 path = native_text(leaf.trail)
-                found.setdefault(path, []).append(Reader(leaf, name, template.entry.type))
+                entry = template.entry
+                found.setdefault(path, []).append(Reader(leaf, name, entry.type, entry.home))
     return found
 
 
@@ -96,6 +99,11 @@ def _coverage_faults(
             continue
         elif not found:
             yield fault(pack.place, "", f"no rule reads the native field {path}.")
+        elif (within := {reader.leaf.rule.within for reader in found}) != {""}:
+            if len(within) != len(found) or not group_of(within):
+                rule = found[0].leaf.rule
+                message = f"{path} is read only where {rule.within}; the other items need a rule."
+                yield fault(rule.place, rule.name, message)
         elif len(found) > 1:
             first, second = found[0].leaf.rule, found[1].leaf.rule
             message = (

@@ -3,14 +3,12 @@
 Nothing is skipped: every element is either taken by a leaf of the template or listed.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping import paths
 from fhirbridge.mapping.codec import CodecError, DecodeContext
 from fhirbridge.mapping.model import Rule
+from fhirbridge.mapping.narrowing import native_of
 from fhirbridge.mapping.selecting import Points, satisfies
 from fhirbridge.mapping.template import (
     ArrayNode,
@@ -20,54 +18,11 @@ from fhirbridge.mapping.template import (
     Slot,
     Template,
 )
+from fhirbridge.mapping.walked import Coded, Seen, Sink, Step, Walked, coded
 
 # Written by servers and by the bridge itself, not by a document.
 _OWN = frozenset({"resourceType", "id"})
 _OWN_META = frozenset({"versionId", "lastUpdated"})
-
-Step = Callable[[DecodeContext], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One primitive that a leaf took."""
-
-    leaf: Leaf
-    path: str
-    value: Json
-
-
-@dataclass(slots=True)
-class Sink:
-    """A native object (or plain value, under the name `.`) being filled."""
-
-    values: JsonObject = field(default_factory=dict)
-
-    def set(self, path: str, value: Json) -> None:
-        """Write a native path; `.` is the value itself."""
-        if path == ".":
-            self.values["."] = value
-        else:
-            paths.write(self.values, path, value)
-
-    def plain(self) -> Json:
-        """The value itself for lists of plain values, else the object."""
-        return self.values.get(".", self.values)
-
-
-@dataclass(slots=True)
-class Walked:
-    """What one resource gave."""
-
-    template: Template
-    resource: Resource
-    sink: Sink = field(default_factory=Sink)
-    seen: list[Seen] = field(default_factory=list)
-    issues: list[Issue] = field(default_factory=list)
-    # Three steps that follow in this order, over all resources of the bundle.
-    codecs: list[Step] = field(default_factory=list)
-    references: list[Step] = field(default_factory=list)
-    collectors: list[Step] = field(default_factory=list)
 
 
 class Decoder:
@@ -86,11 +41,11 @@ class Decoder:
             content["meta"] = meta
             if not meta:
                 del content["meta"]
-        carried: dict[tuple[int, str], _Coded] = {}
+        carried: dict[tuple[int, str], Coded] = {}
         path = str(resource.get("resourceType"))
         self._object(self._template.root, content, path, walked.sink, walked, carried)
-        for coded in carried.values():
-            self._settle(coded, walked)
+        for one in carried.values():
+            self._settle(one, walked)
         return walked
 
     def _object(
@@ -100,7 +55,7 @@ class Decoder:
         path: str,
         sink: Sink,
         walked: Walked,
-        carried: "dict[tuple[int, str], _Coded]",
+        carried: "dict[tuple[int, str], Coded]",
     ) -> None:
         for name, item in value.items():
             child = node.children.get(name)
@@ -116,7 +71,7 @@ class Decoder:
         path: str,
         sink: Sink,
         walked: Walked,
-        carried: "dict[tuple[int, str], _Coded]",
+        carried: "dict[tuple[int, str], Coded]",
     ) -> None:
         if isinstance(child, ArrayNode):
             if isinstance(value, list):
@@ -138,7 +93,7 @@ class Decoder:
         path: str,
         sink: Sink,
         walked: Walked,
-        carried: "dict[tuple[int, str], _Coded]",
+        carried: "dict[tuple[int, str], Coded]",
     ) -> None:
         taken: set[int] = set()
         items: dict[int, list[Sink]] = {}
@@ -189,7 +144,7 @@ class Decoder:
         path: str,
         sink: Sink,
         walked: Walked,
-        carried: "dict[tuple[int, str], _Coded]",
+        carried: "dict[tuple[int, str], Coded]",
     ) -> None:
         many = leaf.codec is not None and leaf.codec.many
         if isinstance(value, dict) or (isinstance(value, list) and not many) or value is None:
@@ -207,7 +162,7 @@ class Decoder:
                     path, rule, f"The reference does not lead to {entry} in this bundle.", walked
                 )
         elif leaf.kind == "carry":
-            _coded(carried, sink, rule, path).carried = value
+            coded(carried, sink, rule, path).carried = value
         elif leaf.kind == "native" and rule.direction != "encode":
             self._native(leaf, value, path, sink, walked, carried)
 
@@ -218,18 +173,23 @@ class Decoder:
         path: str,
         sink: Sink,
         walked: Walked,
-        carried: "dict[tuple[int, str], _Coded]",
+        carried: "dict[tuple[int, str], Coded]",
     ) -> None:
         rule, codec = leaf.rule, leaf.codec
+        if leaf.narrows is not None:
+            coded(carried, sink, leaf.narrows.rule, path).told[rule.name] = (leaf, value)
+            return
         if rule.copy and (codec is not None or rule.native == "." or rule.native.startswith("/")):
+            if leaf.identifies:
+                self._identify(leaf, value, path, sink, walked)
             return  # verified against what encode writes
         if rule.copy:
             # A copied key lets a carrier's item find the item that it belongs to.
-            sink.values.setdefault("\0key", {})[rule.native] = value
+            sink.copied[rule.native] = value
             return
-        if rule.carry or rule.absent:
-            _coded(carried, sink, rule, path).code = value
-            _coded(carried, sink, rule, path).leaf = leaf
+        if rule.carry or rule.absent or rule.narrow:
+            coded(carried, sink, rule, path).code = value
+            coded(carried, sink, rule, path).leaf = leaf
             return
         if codec is None:
             sink.set(rule.native, value)
@@ -249,7 +209,23 @@ class Decoder:
         steps = walked.references if codec.targets else walked.codecs
         steps.append(settle)
 
-    def _settle(self, coded: "_Coded", walked: Walked) -> None:
+    def _identify(self, leaf: Leaf, value: Json, path: str, sink: Sink, walked: Walked) -> None:
+        """A copied key in another form: an identifier, or a reference to what has the key."""
+        rule, codec = leaf.rule, leaf.codec
+        assert codec is not None and codec.decode is not None  # noqa: S101
+        decode = codec.decode
+
+        def settle(context: DecodeContext) -> None:
+            try:
+                sink.copied.setdefault(rule.native, decode(value, context))
+            except CodecError as error:
+                self._say(path, rule, f"The value cannot be represented: {error}.", walked)
+                if sink is not walked.sink:
+                    sink.values.clear()  # an item of nothing we know
+
+        (walked.keys if codec.targets else walked.codecs).append(settle)
+
+    def _settle(self, coded: "Coded", walked: Walked) -> None:
         """Choose between a carried native code and the table's reverse."""
         rule, leaf = coded.rule, coded.leaf
         if leaf is None or leaf.codec is None or leaf.codec.table is None:
@@ -259,13 +235,14 @@ class Decoder:
                 coded.sink.set(rule.native, coded.code)
             return
         table = leaf.codec.table
+        told = [coded.told[name] for name in rule.narrow if name in coded.told]
         row = table.forward.get(coded.carried) if isinstance(coded.carried, str) else None
         if row is not None and row.fhir == coded.code:
             coded.sink.set(rule.native, row.native)
         elif rule.absent and coded.code == rule.absent:
             return
         elif isinstance(coded.code, str) and coded.code in table.reverse:
-            coded.sink.set(rule.native, table.reverse[coded.code].native)
+            coded.sink.set(rule.native, native_of(table, coded.code, told))
         else:
             text = f"The code is not in table {table.name}, edition {table.edition}."
             self._say(coded.path, rule, text, walked)
@@ -276,20 +253,6 @@ class Decoder:
 
     def _say(self, path: str, rule: Rule, text: str, walked: Walked) -> None:
         walked.issues.append(Issue("value", text, "warning", (path,), str(rule.place)))
-
-
-@dataclass(slots=True)
-class _Coded:
-    sink: Sink
-    rule: Rule
-    path: str
-    leaf: Leaf | None = None
-    code: Json = None
-    carried: Json = None
-
-
-def _coded(carried: dict[tuple[int, str], _Coded], sink: Sink, rule: Rule, path: str) -> _Coded:
-    return carried.setdefault((id(sink), rule.name), _Coded(sink, rule, path))
 
 
 def _collector(sink: Sink, native: str, sinks: list[Sink]) -> Step:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.mapping.model import Entry
+from fhirbridge.mapping.selections import SELECTIONS
 from fhirbridge.mapping.source import Scope, Writer
 from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Slot, Template
 
@@ -152,6 +153,9 @@ class _Emitter(Writer):
         self._depth += 1
         self._line(f"for {index}, {item} in enumerate({source}):")
         self._depth += 1
+        if slot.each is not None and slot.each.where:
+            selected = self._constant(SELECTIONS[slot.each.where].test)
+            self._line(f"if not {selected}({item}): continue")
         path = ".".join(step for step in slot.trail if step != "[]")
         inner = Scope(item, (*scope.indexes, index), {**scope.lists, path: index})
         value = self._value(slot.item, inner)

@@ -13,6 +13,7 @@ from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.mapping import paths
 from fhirbridge.mapping.expanders import EXPANDERS
 from fhirbridge.mapping.model import Entry
+from fhirbridge.mapping.selections import SELECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,12 @@ def key_of(entry: Entry, native: JsonObject, document: JsonObject) -> tuple[str,
 
 def anchors_of(entry: Entry, document: JsonObject) -> Iterator[tuple[int, JsonObject]]:
     """The native anchors of an entry, with their position in the native list."""
+    for index, item in _candidates(entry, document):
+        if not entry.where or SELECTIONS[entry.where].test(item):
+            yield index, item
+
+
+def _candidates(entry: Entry, document: JsonObject) -> Iterator[tuple[int, JsonObject]]:
     if entry.list_path:
         found = paths.read(document, entry.list_path)
         if isinstance(found, list):

@@ -95,11 +95,14 @@ class Rule:
     direction: Direction = "both"
     reason: str = ""
     carry: str = ""
+    narrow: tuple[str, ...] = ()
     absent: str = ""
     condition: str = ""
     content_class: str = ""
     required: bool = False
     key: str = ""
+    where: str = ""  # (each) the selection of items that it is about
+    within: str = ""  # the selection in force: its own, or that of the each or entry around it
     rules: tuple["Rule", ...] = ()
 
     @property
@@ -127,6 +130,8 @@ class Entry:
     expand: str = ""
     identifier: str = "own"
     file: str = ""
+    where: str = ""
+    home: str = ""  # why this QuestionnaireResponse is the proper home of what it holds
     rules: tuple[Rule, ...] = ()
 
     @property

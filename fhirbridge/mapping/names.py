@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from fhirbridge.jsontypes import Json
+from fhirbridge.mapping.codec import Codec
+from fhirbridge.mapping.codecs import make
 from fhirbridge.mapping.model import PRESENT, MappingFault, Pack, Rule
 from fhirbridge.mapping.paths import Segment, parse
 from fhirbridge.mapping.template import ArrayNode
@@ -46,6 +48,28 @@ class Names:
             else s
             for s in segments
         )
+
+    def parse(self, rule: Rule) -> tuple[Segment, ...]:
+        """The FHIR path of a rule. Raises MappingFault for one that is not written well."""
+        try:
+            segments = parse(rule.fhir)
+        except ValueError as exc:
+            raise MappingFault.at(rule.place, rule.name, f"{exc}.") from exc
+        return self.expand(segments, rule)
+
+    def codec(self, rule: Rule) -> Codec | None:
+        """The codec that a rule names. Raises MappingFault if there is none or it cannot serve."""
+        if not rule.codec:
+            return None
+        prefixes = {**self._pack.systems, **self._pack.extensions}
+        try:
+            codec = make(rule.codec.replace("{base}", self._pack.base), self._pack.tables, prefixes)
+        except ValueError as exc:
+            raise MappingFault.at(rule.place, rule.name, f"{exc}.") from exc
+        if codec.decode is None and not rule.copy and rule.direction != "encode":
+            message = f"codec {codec.name} only writes; the rule needs copy or one-way: encode."
+            raise MappingFault.at(rule.place, rule.name, message)
+        return codec
 
     def resolve(self, element: str, value: str, rule: Rule) -> str:
         if value == PRESENT:

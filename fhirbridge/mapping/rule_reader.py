@@ -13,6 +13,7 @@ from fhirbridge.mapping.model import (
     RuleForm,
     Scope,
 )
+from fhirbridge.mapping.selections import SELECTIONS
 from fhirbridge.mapping.yaml_source import Located
 
 _FORMS: tuple[RuleForm, ...] = ("const", "link", "each", "native")
@@ -28,16 +29,18 @@ _RULE_KEYS = frozenset(
         "one-way",
         "reason",
         "carry",
+        "narrow",
         "absent",
         "if",
         "class",
         "required",
         "key",
+        "where",
         "rules",
     ]
 )
 _ENTRY_KEYS = frozenset(
-    ["type", "of", "key", "scope", "identity", "file", "identifier", "find", "expand", "class"]
+    """type of key scope identity file identifier find expand class where home""".split()
 )
 TOP_KEYS = frozenset(
     [
@@ -62,6 +65,7 @@ def read_entry(name: str, raw: Json, place: Place) -> Entry:
     for needed in ("type", "of", "key", "class"):
         if not raw.get(needed):
             raise MappingFault.at(place, name, f"an entry needs {needed}.")
+    _check_where(raw.get("where"), place, name)
     key = raw["key"]
     scope = cast(Scope, raw.get("scope", "record"))
     if scope not in ("source", "record", "enrollment", "global"):
@@ -81,17 +85,22 @@ def read_entry(name: str, raw: Json, place: Place) -> Entry:
         expand=str(raw.get("expand") or ""),
         identifier=str(raw.get("identifier") or "own"),
         file=str(raw.get("file") or ""),
+        where=str(raw.get("where") or ""),
+        home=str(raw.get("home") or ""),
     )
 
 
 def with_rules(entry: Entry, rules: tuple[Rule, ...]) -> Entry:
-    """The entry with its rules, each with its content class."""
-    return replace(entry, rules=tuple(_classed(rule, entry.content_class) for rule in rules))
+    """The entry with its rules, each with its content class and the selection around it."""
+    found = tuple(_placed(rule, entry.content_class, entry.where) for rule in rules)
+    return replace(entry, rules=found)
 
 
-def _classed(rule: Rule, inherited: str) -> Rule:
-    own = rule.content_class or inherited
-    return replace(rule, content_class=own, rules=tuple(_classed(r, own) for r in rule.rules))
+def _placed(rule: Rule, content_class: str, within: str) -> Rule:
+    own = rule.content_class or content_class
+    inner = rule.where or within
+    nested = tuple(_placed(child, own, inner) for child in rule.rules)
+    return replace(rule, content_class=own, within=inner, rules=nested)
 
 
 def read_rules(source: Located, file: str, layer: str) -> list[Rule]:
@@ -120,7 +129,10 @@ def _rule(name: str, raw: Json, place: Place) -> Rule:
         raise MappingFault.at(place, name, "a one-way rule needs a reason.")
     if raw.get("class"):
         _check_class(raw["class"], place, name)
+    _check_where(raw.get("where"), place, name)
     nested = raw.get("rules")
+    if raw.get("where") and forms != ["each"]:
+        raise MappingFault.at(place, name, "where belongs to each, or to an entry.")
     if forms == ["each"]:
         if not isinstance(nested, Located):
             raise MappingFault.at(place, name, "each needs nested rules.")
@@ -148,11 +160,13 @@ def _rule(name: str, raw: Json, place: Place) -> Rule:
         direction=one_way or "both",
         reason=str(raw.get("reason") or ""),
         carry=str(raw.get("carry") or ""),
+        narrow=tuple(str(raw.get("narrow") or "").split()),
         absent=str(raw.get("absent") or ""),
         condition=str(raw.get("if") or ""),
         content_class=str(raw.get("class") or ""),
         required=bool(raw.get("required")),
         key=str(raw.get("key") or ""),
+        where=str(raw.get("where") or ""),
         rules=children,
     )
 
@@ -161,6 +175,12 @@ def _check_class(value: Json, place: Place, name: str) -> None:
     if value not in CONTENT_CLASSES:
         known = ", ".join(CONTENT_CLASSES)
         raise MappingFault.at(place, name, f"class is one of {known}.")
+
+
+def _check_where(value: Json, place: Place, name: str) -> None:
+    if value and value not in SELECTIONS:
+        known = ", ".join(SELECTIONS)
+        raise MappingFault.at(place, name, f"there is no selection {value}; known: {known}.")
 
 
 def known_keys(raw: Located, known: frozenset[str], place: Place, name: str) -> None:

@@ -30,6 +30,8 @@ class Leaf:
     const: Json = None
     targets: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
+    narrows: "Leaf | None" = None  # whose native code it helps to choose
+    identifies: bool = False  # a copy by which decode finds the native item
 
     @property
     def live(self) -> bool:
@@ -88,6 +90,13 @@ class Template:
     leaves: list[Leaf]
     key_leaf: Leaf | None = None
     key_path: tuple[Segment, ...] = ()
+
+    @property
+    def repeats(self) -> bool:
+        """True when another entry reads the key; this one only says more about the same item."""
+        names = {name for part in self.entry.key for name in part.split("|")}
+        own = [leaf for leaf in self.leaves if leaf.native in names and leaf.kind == "native"]
+        return any(leaf.identifies for leaf in own) and not any(leaf.rule.reads for leaf in own)
 
     @property
     def key_slot(self) -> "ObjectNode | None":

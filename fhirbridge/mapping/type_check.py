@@ -6,6 +6,7 @@ from fhirbridge.errors import Issue
 from fhirbridge.fhir.definitions import Definitions, ElementInfo, definitions
 from fhirbridge.jsontypes import NativeNode
 from fhirbridge.mapping.model import Pack, Place, fault
+from fhirbridge.mapping.narrowing import native_of, written
 from fhirbridge.mapping.native_paths import native_text, node_at
 from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Template
 
@@ -144,13 +145,16 @@ class TypeCheck:
     def _reversible(self, leaf: Leaf, node: NativeNode) -> None:
         assert leaf.codec is not None and leaf.codec.table is not None  # noqa: S101
         table = leaf.codec.table
+        beside = [one for one in self._template.leaves if one.narrows is leaf]
         lost = [
             code
             for code in node.codes
-            if code in table.forward and table.reverse[table.forward[code].fhir].native != code
+            if code in table.forward
+            and native_of(table, table.forward[code].fhir, written(code, beside)) != code
         ]
         if lost:
-            text = f"the way back from table {table.name} loses {', '.join(lost)}; add carry."
+            codes = ", ".join(lost)
+            text = f"the way back from table {table.name} loses {codes}; add carry or narrow."
             self._say(leaf, text)
 
     def _say(self, child: Child, message: str) -> None:

@@ -1,0 +1,64 @@
+"""The named selections that `where` may use: which of the native anchors an entry or `each` is about.
+
+Selections of one group divide the items among them: of every item, exactly one of the group is
+true. So a native field may be read once by each of them, and nothing is read twice or not at all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fhirbridge.jsontypes import JsonObject
+
+# Kinds of plan items (domain.md 4.2) that somebody else provides and can be asked for.
+_SERVICES = frozenset(
+    """outpatient-therapy psychiatry medication-management mat primary-care recovery-coaching
+    peer-support sober-living case-management family-therapy life-skills vocational financial
+    drug-testing legal education step-up-return""".split()
+)
+# Kinds that the patient does, for which nobody writes an order (domain.md 4.5 on meetings).
+_OWN_ACTIVITIES = frozenset(
+    "support-group sponsor alumni wellness digital-tool check-in volunteering".split()
+)
+_RISKS = frozenset({"si-history", "self-harm"})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One selection: the group that it divides with others, and its test of a native object."""
+
+    group: str
+    test: Callable[[JsonObject], bool]
+
+
+def is_service(item: JsonObject) -> bool:
+    """True for a plan item that is a service to be ordered; it becomes a ServiceRequest.
+
+    A referral makes it one, and of a kind that we do not know, that somebody provides it.
+    """
+    if item.get("referralId") is not None or item.get("kind") in _SERVICES:
+        return True
+    return item.get("kind") not in _OWN_ACTIVITIES and (
+        item.get("provider") is not None or item.get("contact") is not None
+    )
+
+
+def is_risk(plan: JsonObject) -> bool:
+    """True for a safety plan that is needed because of the person's own past."""
+    return plan.get("indicated") is True and plan.get("reason") in _RISKS
+
+
+SELECTIONS: Mapping[str, Selection] = {
+    "service": Selection("plan item", is_service),
+    "own-activity": Selection("plan item", lambda item: not is_service(item)),
+    "at-risk": Selection("risk", is_risk),
+    "not-at-risk": Selection("risk", lambda plan: not is_risk(plan)),
+}
+
+
+def group_of(names: set[str]) -> bool:
+    """True when the named selections are all of one group, together taking every item."""
+    groups = {SELECTIONS[name].group for name in names if name}
+    if "" in names or len(groups) != 1:
+        return False
+    (group,) = groups
+    return names == {name for name, one in SELECTIONS.items() if one.group == group}
