@@ -40,7 +40,20 @@ _RULE_KEYS = frozenset(
     ]
 )
 _ENTRY_KEYS = frozenset(
-    """type of key scope identity file identifier find expand class where home""".split()
+    [
+        "type",
+        "of",
+        "key",
+        "scope",
+        "identity",
+        "file",
+        "identifier",
+        "find",
+        "expand",
+        "class",
+        "where",
+        "home",
+    ]
 )
 TOP_KEYS = frozenset(
     [

@@ -1,4 +1,4 @@
-"""The named selections that `where` may use: which of the native anchors an entry or `each` is about.
+"""The named selections that `where` may use: which native anchors an entry or `each` is about.
 
 Selections of one group divide the items among them: of every item, exactly one of the group is
 true. So a native field may be read once by each of them, and nothing is read twice or not at all.
@@ -11,13 +11,29 @@ from fhirbridge.jsontypes import JsonObject
 
 # Kinds of plan items (domain.md 4.2) that somebody else provides and can be asked for.
 _SERVICES = frozenset(
-    """outpatient-therapy psychiatry medication-management mat primary-care recovery-coaching
-    peer-support sober-living case-management family-therapy life-skills vocational financial
-    drug-testing legal education step-up-return""".split()
+    [
+        "outpatient-therapy",
+        "psychiatry",
+        "medication-management",
+        "mat",
+        "primary-care",
+        "recovery-coaching",
+        "peer-support",
+        "sober-living",
+        "case-management",
+        "family-therapy",
+        "life-skills",
+        "vocational",
+        "financial",
+        "drug-testing",
+        "legal",
+        "education",
+        "step-up-return",
+    ]
 )
 # Kinds that the patient does, for which nobody writes an order (domain.md 4.5 on meetings).
 _OWN_ACTIVITIES = frozenset(
-    "support-group sponsor alumni wellness digital-tool check-in volunteering".split()
+    ["support-group", "sponsor", "alumni", "wellness", "digital-tool", "check-in", "volunteering"]
 )
 _RISKS = frozenset({"si-history", "self-harm"})
 
