@@ -20,6 +20,22 @@ FAULTS = {
         "CarePlan.yaml:5",
         "`when`",
     ),
+    "narrowed by a rule that is no copy": (
+        PLAN,
+        "carry: native-status",
+        "narrow: level",
+        "CarePlan.yaml:4",
+        "must be a copy",
+    ),
+    "narrowed by nothing that tells": (
+        PLAN,
+        "codec: code plan-status, carry: native-status}",
+        "codec: code plan-status, narrow: again}\n"
+        "          again: {native: status, codec: code plan-status, copy: true,\n"
+        '                  fhir: "category[level].text"}',
+        "CarePlan.yaml:4",
+        "loses scheduled",
+    ),
     "no form": (
         PLAN,
         "{const: plan, fhir: intent",

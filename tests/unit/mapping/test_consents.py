@@ -1,58 +1,20 @@
 """What a consent of a document becomes, and that R4 holds it however little was written."""
 
-from functools import cache
-
 import pytest
 
-from fhirbridge.config import DEFAULT_BASE
-from fhirbridge.conversion.identity import Identity
-from fhirbridge.conversion.mappings import Mappings, load_mappings
-from fhirbridge.conversion.to_fhir import to_fhir
-from fhirbridge.conversion.to_native import to_native
 from fhirbridge.fhir.validation import check
-from fhirbridge.jsontypes import Json, JsonObject, Resource
-from fhirbridge.native import documents
+from fhirbridge.jsontypes import JsonObject, Resource
+from tests.unit.mapping.referrals import back, bundle_of, the
 
 MINIMAL: JsonObject = {"id": "c1", "type": "tpo", "status": "active"}
 
 
-@cache
-def mappings() -> Mappings:
-    return load_mappings(base=DEFAULT_BASE)
-
-
-def bundle_with(consent: JsonObject) -> Resource:
-    data: Json = {
-        "schema": "fhirbridge.referral/1",
-        "sourceSystem": "here",
-        "recordId": "R1",
-        "version": 1,
-        "updatedAt": "2026-03-01T12:00:00Z",
-        "patient": {"mrn": "M1", "name": {"family": "Doe"}, "birthDate": "1990-01-01"},
-        "facility": {"name": "Here", "type": "261QR0405X", "tz": "America/Chicago"},
-        "consents": [consent],
-        "authors": [{"id": "a1", "name": {"family": "Roe"}, "role": "case-manager"}],
-        "referralId": "R1",
-        "status": "sent",
-        "direction": "outbound",
-        "priority": "routine",
-        "reason": {"kind": "continuity"},
-        "serviceRequested": {"kind": "psychiatry"},
-        "requester": {"org": "Here"},
-        "recipient": {"org": "There"},
-    }
-    document = documents.load("referral", data)
-    bundle = to_fhir(document, mappings()["referral"], Identity()).bundle
-    assert to_native(bundle, mappings()["referral"]).document["consents"] == [consent]
-    assert [issue for issue in check(bundle) if issue.is_error] == []
-    return bundle
-
-
 def made(consent: JsonObject) -> tuple[Resource, str]:
     """The Consent, and the reference of the patient in its Bundle."""
-    bundle = bundle_with(consent)
-    one = {e["resource"]["resourceType"]: e for e in bundle["entry"]}
-    return one["Consent"]["resource"], one["Patient"]["fullUrl"]
+    bundle = bundle_of(consents=[consent])
+    assert back(bundle).document["consents"] == [consent]
+    assert [issue for issue in check(bundle) if issue.is_error] == []
+    return the(bundle, "Consent"), f"urn:uuid:{the(bundle, 'Patient')['id']}"
 
 
 def test_least_consent_has_scope_category_policy_and_patient() -> None:
