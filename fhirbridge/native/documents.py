@@ -74,9 +74,7 @@ def kind_of(data: JsonObject) -> Kind:
     for kind in KINDS:
         if match is not None and match[1] == kind:
             return kind
-    raise _wrong_schema(
-        f"Expected one of {', '.join(map(schema_of, KINDS))}."
-    )
+    raise _wrong_schema(f"Expected one of {', '.join(map(schema_of, KINDS))}.")
 
 
 def schema_of(kind: Kind) -> str:

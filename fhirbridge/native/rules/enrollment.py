@@ -172,10 +172,12 @@ def _check_coverage(document: JsonObject, findings: Findings) -> None:
             # us-core-15
             findings.warn((*path, "memberId"), "The member number is missing.", "member-id")
     end = document.get("expectedEnd")
-    for index, auth in entries(member(document, "benefitsVerification"), "auths"):
+    benefits = member(document, "benefitsVerification")
+    last_days = _last_days(benefits, document.get("admitDate", ""))
+    for index, auth in entries(benefits, "auths"):
         path = ("benefitsVerification", "auths", index)
         require_order(findings, auth, path, first="from", second="to")
-        if end and "to" in auth and is_after(end, auth["to"]):
+        if end and last_days.get(auth.get("code", "")) == auth.get("to", "") < end:
             findings.warn(
                 (*path, "to"),
                 "The authorization ends before the planned stay.",
@@ -187,3 +189,16 @@ def _check_coverage(document: JsonObject, findings: Findings) -> None:
                 "More units are used than approved.",
                 "authorization-units",
             )
+
+
+def _last_days(benefits: JsonObject, admitted: str) -> dict[str, str]:
+    """Service code -> the day on which its last authorization ends.
+
+    What ended before admission was for another stay.
+    """
+    days: dict[str, str] = {}
+    for _, auth in entries(benefits, "auths"):
+        if admitted <= auth.get("to", ""):
+            code = auth.get("code", "")
+            days[code] = max(days.get(code, ""), auth["to"])
+    return days

@@ -53,7 +53,8 @@ class Findings:
 
         What is refused at a place is not called missing as well.
         """
-        refused = {finding.path[:1] for finding in self.found if finding.rule in _UNREAD}
+        unread = {finding.path for finding in self.found if finding.rule in _UNREAD}
+        refused = {path[:1] for path in unread}
         return tuple(
             Issue(
                 finding.code,
@@ -64,6 +65,7 @@ class Findings:
             )
             for finding in self.found
             if not (finding.rule.startswith("expected-") and finding.path in refused)
+            and not (finding.severity == "warning" and finding.path in unread)
         )
 
 

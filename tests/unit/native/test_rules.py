@@ -190,3 +190,23 @@ def test_document_with_more_sessions_than_a_bundle_can_hold_is_refused() -> None
     found = changed("enrollment", {"schedule": schedule, "sessions": None})
 
     assert found[("$.schedule", "session-count")] == "error"
+
+
+def test_only_the_last_authorization_of_a_service_can_end_too_early() -> None:
+    auths = [
+        {"number": "day-hospital", "code": "H0035", "to": "2026-02-10"},
+        {"number": "first", "code": "H0015", "to": "2026-03-01"},
+        {"number": "second", "code": "H0015", "to": "2026-03-31"},
+        {"number": "third", "code": "H0004", "to": "2026-03-20"},
+    ]
+
+    found = changed("enrollment", {"benefitsVerification.auths": auths})
+
+    early = [path for path, rule in found if rule == "authorization-end"]
+    assert early == ["$.benefitsVerification.auths[3].to"]
+
+
+def test_unreadable_value_is_not_called_missing_as_well() -> None:
+    found = changed("enrollment", {"consents.1.signedAt": "16 February 2026"})
+
+    assert found == {("$.consents[1].signedAt", "form"): "error"}
