@@ -13,7 +13,7 @@ from fhirbridge.jsontypes import NativeNode
 from fhirbridge.mapping.compiler import build_template
 from fhirbridge.mapping.expanders import EXPANDERS
 from fhirbridge.mapping.model import MappingFault, Pack, fault
-from fhirbridge.mapping.native_paths import leaves, native_text
+from fhirbridge.mapping.native_paths import leaves, native_text, node_at
 from fhirbridge.mapping.selections import group_of
 from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Slot, Template
 from fhirbridge.mapping.type_check import TypeCheck
@@ -54,6 +54,7 @@ def check(pack: Pack, shape: NativeNode) -> list[Issue]:
     for template in templates.values():
         faults.extend(TypeCheck(pack, template, shape).faults())
         faults.extend(_items(template))
+        faults.extend(_conditions(template, shape))
     if len(templates) == len(pack.entries):
         faults.extend(_coverage_faults(pack, shape, templates))
     return faults
@@ -110,6 +111,23 @@ def _coverage_faults(
                 f"{path} is also read by {first.name} ({first.place}); one of them needs copy."
             )
             yield fault(second.place, second.name, message)
+
+
+def _conditions(template: Template, shape: NativeNode) -> Iterator[Issue]:
+    """An entry that exists only with some fields may read no others: they would be lost."""
+    entry = template.entry
+    if not entry.condition:
+        return
+    anchor = () if entry.of == "." else tuple(entry.of.replace("[]", ".[]").split("."))
+    named = [(*anchor, *name.split(".")) for name in entry.condition.split("|")]
+    for trail in named:
+        if node_at(shape, trail) is None:
+            yield fault(entry.place, entry.name, f"the document has no {native_text(trail)}.")
+    for leaf in template.leaves:
+        inside = any(leaf.trail[: len(trail)] == trail for trail in named)
+        if leaf.kind == "native" and leaf.rule.reads and not inside:
+            message = f"{native_text(leaf.trail)} is not among the fields of the entry's `if`."
+            yield fault(leaf.rule.place, leaf.rule.name, message)
 
 
 def _items(template: Template) -> Iterator[Issue]:

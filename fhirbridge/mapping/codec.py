@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from fhirbridge.errors import Issue
-from fhirbridge.jsontypes import Json
+from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.mapping.model import CodeTable
 
 
@@ -18,6 +18,7 @@ class EncodeContext(Protocol):
 
     key_prefix: str  # scope and leading key parts of the present resource, escaped, ends with /
     issues: list[Issue]
+    document: JsonObject
 
     def reference_to(self, entries: tuple[str, ...], key: str) -> str | None:
         """The Reference.reference of the resource with that key, if the document has it."""

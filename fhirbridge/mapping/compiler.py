@@ -28,6 +28,7 @@ from fhirbridge.mapping.template import ArrayNode, Child, Leaf, ObjectNode, Temp
 class Context:
     """What codecs may ask while one document is encoded."""
 
+    document: JsonObject
     by_key: MappingABC[str, MappingABC[str, str]]
     issues: list[Issue] = field(default_factory=list)
     key_prefix: str = ""
@@ -94,7 +95,8 @@ class Mapping:
             for name, found in instances.items()
         }
         context = Context(
-            {name: {i.native_key: i.reference for i in found} for name, found in instances.items()}
+            document,
+            {name: {i.native_key: i.reference for i in found} for name, found in instances.items()},
         )
         made: list[EncodedResource] = []
         for name, several in instances.items():

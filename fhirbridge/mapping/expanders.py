@@ -80,8 +80,38 @@ def _session_collapse(schedule: JsonObject, found: Sequence[JsonObject]) -> Coll
     return Collapsed({"sessions": sessions}, tuple(issues))
 
 
-def _odd(text: str) -> Issue:
-    return Issue("business-rule", text, "warning", ("Appointment",))
+# Sessions that took place: domain.md 4.5 (a no-show has no Encounter).
+_VISITED = frozenset(
+    ["arrived", "checked-in", "in-progress", "attended", "attended-late", "left-early"]
+)
+
+
+def _visit_items(schedule: JsonObject, document: JsonObject) -> list[JsonObject]:
+    return [
+        {**item, "occurrence": f"{schedule.get('id')}/{item['date']}"}
+        for item in _session_items(schedule, document)
+        if _was_visited(item.get("session", {}))
+    ]
+
+
+def _was_visited(session: JsonObject) -> bool:
+    return session.get("status") in _VISITED or "actualStart" in session or "actualEnd" in session
+
+
+def _visit_collapse(schedule: JsonObject, found: Sequence[JsonObject]) -> Collapsed:
+    expected = {occurrence.date for occurrence in recurrence_of(schedule)}
+    known = [item for item in found if item.get("date") in expected]
+    sessions = [
+        {"scheduleId": schedule.get("id"), "occurrenceDate": item["date"], **item["session"]}
+        for item in known
+        if item.get("session")
+    ]
+    odd = [_odd("A visit is not an occurrence of its series.", "Encounter")]
+    return Collapsed({"sessions": sessions}, tuple(odd * (len(found) - len(known))))
+
+
+def _odd(text: str, resource_type: str = "Appointment") -> Issue:
+    return Issue("business-rule", text, "warning", (resource_type,))
 
 
 def _session_trail(steps: Trail) -> Trail:
@@ -98,5 +128,11 @@ EXPANDERS: Mapping[str, Expander] = {
         collapse=_session_collapse,
         trail=_session_trail,
         covers=("sessions[].scheduleId", "sessions[].occurrenceDate"),
-    )
+    ),
+    "visits": Expander(
+        items=_visit_items,
+        collapse=_visit_collapse,
+        trail=_session_trail,
+        covers=(),
+    ),
 }

@@ -35,6 +35,8 @@ class Instance:
     @property
     def native_key(self) -> str:
         """What native references hold: the item's id, else the last part of the key."""
+        if self.entry.expand:
+            return "/".join(self.key)
         own = self.native.get("id")
         return own if isinstance(own, str) else (self.key[-1] if self.key else "")
 
@@ -71,6 +73,10 @@ def key_of(entry: Entry, native: JsonObject, document: JsonObject) -> tuple[str,
 def anchors_of(entry: Entry, document: JsonObject) -> Iterator[tuple[int, JsonObject]]:
     """The native anchors of an entry, with their position in the native list."""
     for index, item in _candidates(entry, document):
+        if entry.condition and not any(
+            paths.read(item, name) is not None for name in entry.condition.split("|")
+        ):
+            continue
         if not entry.where or SELECTIONS[entry.where].test(item):
             yield index, item
 

@@ -57,9 +57,10 @@ def _key(item: Json, key: str) -> tuple[Json, ...]:
 def _tidy(item: Json, key: str | None = None) -> Json:
     """Give an item the copied fields that identify it; other copies are not values."""
     if isinstance(item, dict) and COPIED_KEY in item:
-        copied = item.pop(COPIED_KEY)
+        copied = item[COPIED_KEY]
         names = key.split("+") if key else ()
-        return {**{name: copied[name] for name in names if name in copied}, **item}
+        own = {name: value for name, value in item.items() if name != COPIED_KEY}
+        return {**{name: copied[name] for name in names if name in copied}, **own}
     return item
 
 

@@ -131,6 +131,7 @@ class Entry:
     identifier: str = "own"
     file: str = ""
     where: str = ""
+    condition: str = ""  # only where one of these fields is present, `a|b`
     home: str = ""  # why this QuestionnaireResponse is the proper home of what it holds
     rules: tuple[Rule, ...] = ()
 

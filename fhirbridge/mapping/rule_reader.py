@@ -52,6 +52,7 @@ _ENTRY_KEYS = frozenset(
         "expand",
         "class",
         "where",
+        "if",
         "home",
     ]
 )
@@ -99,6 +100,7 @@ def read_entry(name: str, raw: Json, place: Place) -> Entry:
         identifier=str(raw.get("identifier") or "own"),
         file=str(raw.get("file") or ""),
         where=str(raw.get("where") or ""),
+        condition=str(raw.get("if") or ""),
         home=str(raw.get("home") or ""),
     )
 
