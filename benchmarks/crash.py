@@ -25,9 +25,8 @@ from pathlib import Path
 from fhirbridge import bridge as bridges
 from fhirbridge import synthetic
 from fhirbridge.bridge import Bridge
-from fhirbridge.cli.receiving import Receiving
 from fhirbridge.config import Settings
-from fhirbridge.conversion.mappings import load_mappings
+from fhirbridge.documents.outgoing import Receiving
 from fhirbridge.documents.receive import prepare
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners, view
@@ -104,11 +103,10 @@ def feed(handoffs: int, seed: int, first: int) -> None:
     """Hand over documents from the first; each is acknowledged by a line once it is committed."""
     settings = Settings(database_url=os.environ["FHIRBRIDGE_DATABASE_URL"])
     bridge = bridges.build(settings)
-    mappings = load_mappings(base=settings.base)
     for number in range(first, handoffs):
         document = synthetic.aftercare_plan(seed * 100_000 + number)
-        prepared = prepare(document, mappings, bridge.custodian.namespace)
-        receipt = hand_over(bridge, "ehr", Receiving(bridge, prepared, mappings))
+        prepared = prepare(document, bridge.mappings, bridge.custodian.namespace)
+        receipt = hand_over(bridge, "ehr", Receiving(bridge, prepared))
         sys.stdout.write(f"{number} {receipt.outbox_id}\n")
         sys.stdout.flush()
     bridge.close()

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from fhirbridge import clock
 from fhirbridge.config import Settings
+from fhirbridge.conversion.mappings import Mappings, compiled
 from fhirbridge.storage.database import Custodian, Database
 
 
@@ -18,6 +19,14 @@ class Bridge:
     started_at: datetime
     now: clock.Clock = clock.now
     new_id: clock.NewId = clock.new_id
+
+    @property
+    def mappings(self) -> Mappings:
+        """The mappings of all documents, compiled at first use.
+
+        Raises MappingFault with every fault of our pack and the site's.
+        """
+        return compiled(self.settings.base, self.settings.mappings)
 
     def close(self) -> None:
         """Release the database connections."""

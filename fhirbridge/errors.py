@@ -35,6 +35,16 @@ class Issue:
         """True for the severities that refuse a body."""
         return self.severity in ("fatal", "error")
 
+    def to_json(self) -> dict[str, object]:
+        """The finding for programs, wherever it is not an OperationOutcome."""
+        return {
+            "severity": self.severity,
+            "code": self.code,
+            "expression": list(self.expression),
+            "diagnostics": self.diagnostics,
+            "rule": self.rule,
+        }
+
 
 class BridgeError(Exception):
     """A broken contract. Every subclass says which HTTP status it becomes."""

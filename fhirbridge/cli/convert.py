@@ -56,9 +56,7 @@ def command(
         else:
             result, issues = _forward(data, mappings, Identity(namespace))
         results.append(
-            {"result": result, "issues": [output.issue_json(i) for i in issues]}
-            if as_json
-            else result
+            {"result": result, "issues": [i.to_json() for i in issues]} if as_json else result
         )
         findings.extend(issues)
     if not as_json:
@@ -82,7 +80,11 @@ def _backward(
     faults = [issue for issue in check(data) if issue.is_error]
     if faults:
         raise InvalidContent.of(faults)
-    chosen = _kind(data, mappings) if kind is None else next(known for known in documents.KINDS if known == kind)
+    chosen = (
+        _kind(data, mappings)
+        if kind is None
+        else next(known for known in documents.KINDS if known == kind)
+    )
     made = to_native(data, mappings[chosen])
     return {"schema": documents.schema_of(chosen), **made.document}, list(made.issues)
 

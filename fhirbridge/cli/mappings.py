@@ -31,7 +31,7 @@ def check_command(as_json: bool) -> int:
     except MappingFault as error:
         found = list(error.issues)
     if as_json:
-        output.print_json([output.issue_json(issue) for issue in found])
+        output.print_json([issue.to_json() for issue in found])
     else:
         for issue in found:
             click.echo(issue.diagnostics)

@@ -57,17 +57,6 @@ def print_issues(issues: Iterable[Issue], *, stream: TextIO | None = None) -> No
         )
 
 
-def issue_json(issue: Issue) -> JsonObject:
-    """One finding as JSON."""
-    return {
-        "severity": issue.severity,
-        "code": issue.code,
-        "expression": list(issue.expression),
-        "diagnostics": issue.diagnostics,
-        "rule": issue.rule,
-    }
-
-
 def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
     """A plain table on stdout, columns aligned."""
     lines = [list(head), *[list(row) for row in rows]]

@@ -8,8 +8,7 @@ from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.bridge import Bridge
 from fhirbridge.cli import output
-from fhirbridge.cli.receiving import Receiving, outgoing_of
-from fhirbridge.conversion.mappings import load_mappings
+from fhirbridge.documents.outgoing import Receiving, outgoing_of
 from fhirbridge.documents.receive import prepare
 from fhirbridge.errors import Issue, NotFound
 from fhirbridge.fhir import wire
@@ -29,11 +28,9 @@ def command(source: str, partner: str, dry_run: bool, as_json: bool) -> None:
 
     The document, its resources and the delivery are stored together; `work` or `serve` delivers.
     """
-    settings = config.load()
-    bridge = bridges.build(settings)
+    bridge = bridges.build(config.load())
     try:
-        mappings = load_mappings(base=settings.base, site=settings.mappings)
-        prepared = prepare(_read(bridge, source), mappings, bridge.custodian.namespace)
+        prepared = prepare(_read(bridge, source), bridge.mappings, bridge.custodian.namespace)
         if not as_json:
             output.print_issues(
                 issue for issue in prepared.issues if issue.severity != "information"
@@ -41,7 +38,7 @@ def command(source: str, partner: str, dry_run: bool, as_json: bool) -> None:
         if dry_run:
             _show_plan(preview(bridge, partner, outgoing_of(prepared)), as_json=as_json)
         else:
-            receipt = hand_over(bridge, partner, Receiving(bridge, prepared, mappings))
+            receipt = hand_over(bridge, partner, Receiving(bridge, prepared))
             _show_receipt(receipt, as_json=as_json)
     finally:
         bridge.close()

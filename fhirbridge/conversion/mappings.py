@@ -1,6 +1,7 @@
 """The mappings of all documents, compiled once: native shapes meet packs here."""
 
 from collections.abc import Mapping as MappingABC
+from functools import cache
 from pathlib import Path
 
 from fhirbridge.errors import Issue
@@ -40,3 +41,9 @@ def load_mappings(*, base: str, site: Path | None = None) -> Mappings:
     if found:
         raise MappingFault(*found)
     return {kind: compile_pack(pack, shape(kind)) for kind, pack in packs.items()}
+
+
+@cache
+def compiled(base: str, site: Path | None) -> Mappings:
+    """The same, kept for the life of the process: a mapping is compiled once."""
+    return load_mappings(base=base, site=site)

@@ -9,7 +9,7 @@ from fhirbridge import config
 from fhirbridge.bridge import Bridge
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.validation import check
-from fhirbridge.web import errors, fhir_api, health
+from fhirbridge.web import api, errors, fhir_api, health
 
 
 def create_app(bridge: Bridge) -> Flask:
@@ -24,6 +24,7 @@ def create_app(bridge: Bridge) -> Flask:
     errors.register(app)
     app.register_blueprint(fhir_api.blueprint(bridge))
     app.register_blueprint(health.blueprint(bridge))
+    app.register_blueprint(api.blueprint(bridge))
     return app
 
 
@@ -39,7 +40,9 @@ def warm_up() -> None:
 
 
 def from_settings() -> Flask:
-    """The application of a server process."""
-    app = create_app(bridges.build(config.load()))
+    """The application of a server process. Raises Misconfigured, also for a mapping pack."""
+    bridge = bridges.build(config.load())
+    app = create_app(bridge)
+    _ = bridge.mappings
     warm_up()
     return app

@@ -1,4 +1,6 @@
-"""The one place that turns errors into answers: always a status and an OperationOutcome.
+"""The one place that turns errors into answers: always a status, and the findings.
+
+Under /fhir they are an OperationOutcome, under /api `{"issues": [...]}` with the same content.
 
 Source: R4 http.html#2.21.0.4 (status codes), operationoutcome.html
 """
@@ -11,6 +13,7 @@ from fhirbridge.errors import BridgeError, Issue, NotSupported, Unavailable
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.supported import allowed_methods
+from fhirbridge.web import operations
 from fhirbridge.web.negotiation import FHIR_JSON
 
 _RETRY_AFTER_SECONDS = "5"
@@ -71,5 +74,9 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _outcome(status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Response:
-    body = wire.dump(to_outcome(issues))
-    return Response(body, status=status, headers=headers, content_type=FHIR_JSON)
+    if request.path.startswith(f"{operations.PREFIX}/"):
+        found = {"issues": [issue.to_json() for issue in issues]}
+        body, content_type = wire.dump(found), operations.JSON
+    else:
+        body, content_type = wire.dump(to_outcome(issues)), FHIR_JSON
+    return Response(body, status=status, headers=headers, content_type=content_type)

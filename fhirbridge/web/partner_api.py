@@ -1,0 +1,113 @@
+"""Partners: register one, read one, list them.
+
+Source: design.md section 4
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import get_args
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.clock import to_instant
+from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.handoffs import partners
+from fhirbridge.jsontypes import JsonObject
+from fhirbridge.partners.registry import Partner
+from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation
+from fhirbridge.workflow.words import Profile
+
+_PATH, _TAG = "/partners", "partners"
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+
+
+def operations(bridge: Bridge) -> Iterator[Operation]:
+    """The operations of partners."""
+    yield Operation(
+        "POST",
+        _PATH,
+        _TAG,
+        "Register a partner, or change the one of this name.",
+        partial(_add, bridge),
+        {201: "Partner", 200: "Partner", 400: "Issues"},
+        "Its CapabilityStatement is fetched. A partner that cannot be reached is registered all "
+        "the same and asked again before the first delivery.",
+        body="PartnerRequest",
+    )
+    yield Operation(
+        "GET",
+        _PATH,
+        _TAG,
+        "List the partners by name.",
+        partial(_list, bridge),
+        {200: "PartnerList"},
+    )
+    yield Operation(
+        "GET",
+        f"{_PATH}/{{name}}",
+        _TAG,
+        "One partner and what it offers.",
+        partial(_read, bridge),
+        {200: "Partner", 404: "Issues"},
+    )
+
+
+def _add(bridge: Bridge, asked: Asked) -> Answer:
+    added = partners.add(bridge, _partner(asked.body))
+    where = f"{PREFIX}{_PATH}/{added.partner.name}"
+    body = {**_shown(added.partner), "unreachable": added.unreachable or None}
+    return Answer(201 if added.is_new else 200, body, headers={"Location": where})
+
+
+def _list(bridge: Bridge, _asked: Asked) -> Answer:
+    return Answer(200, {"partners": [_shown(one) for one in partners.load_all(bridge)]})
+
+
+def _read(bridge: Bridge, asked: Asked) -> Answer:
+    with bridge.database.read() as session:
+        return Answer(200, _shown(partners.load(session, bridge, asked.path["name"])))
+
+
+def _partner(body: JsonObject) -> Partner:
+    """The partner that a request describes. Raises InvalidContent with every finding."""
+    faults: list[Issue] = []
+
+    def expect(name: str, sentence: str, good: bool) -> None:
+        if not good:
+            faults.append(Issue("value", sentence, expression=(f"$.{name}",)))
+
+    known = ("name", "url", "profile", "allowHttp", "followSeconds")
+    unknown = [name for name in body if name not in known]
+    expect("", f"A partner has the fields {', '.join(known)}.", not unknown)
+    name, url, follow = body.get("name"), body.get("url"), body.get("followSeconds", 900)
+    profile, allow_http = body.get("profile", "base"), body.get("allowHttp", False)
+    is_number = isinstance(follow, int | float) and not isinstance(follow, bool)
+    expect("name", "Expected a text.", isinstance(name, str))
+    expect("url", "Expected the FHIR base address of the partner.", isinstance(url, str))
+    expect("profile", f"Expected one of {', '.join(PROFILES)}.", profile in PROFILES)
+    expect("allowHttp", "Expected true or false.", isinstance(allow_http, bool))
+    expect(
+        "followSeconds",
+        "Expected a number of seconds from 0.1 to 604800.",
+        is_number and 0.1 <= follow <= 7 * 86_400,
+    )
+    if faults:
+        raise InvalidContent.of(faults)
+    settings = {"profile": profile, "allowHttp": allow_http, "followSeconds": follow}
+    return Partner.from_settings(str(name), str(url), settings=settings)
+
+
+def _shown(partner: Partner) -> JsonObject:
+    abilities, at = partner.abilities, partner.capability_at
+    return {
+        "name": partner.name,
+        "url": partner.base_url,
+        "profile": partner.profile,
+        "allowHttp": partner.allow_http,
+        "followSeconds": partner.follow_seconds,
+        "capabilityAt": to_instant(at) if at else None,
+        "software": abilities.software,
+        "fhirVersion": abilities.fhir_version,
+        "transaction": abilities.known and abilities.transaction,
+        "batch": abilities.known and abilities.batch,
+        "types": sorted(abilities.types),
+    }
