@@ -18,6 +18,9 @@ from fhirbridge.jsontypes import Json, Resource
 # patient in `for`, and what it is about in `focus`.
 _MORE: Mapping[str, tuple[str, ...]] = {"Task": ("patient", "subject", "focus")}
 
+# Source: R4 compartmentdefinition.html#compartments
+COMPARTMENTS = ("Patient", "Encounter", "RelatedPerson", "Practitioner", "Device")
+
 
 @cache
 def compartment_parameters(compartment: str) -> Mapping[str, tuple[str, ...]]:

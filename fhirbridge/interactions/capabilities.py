@@ -8,6 +8,7 @@ from functools import lru_cache
 from fhirbridge import __version__
 from fhirbridge.clock import to_instant
 from fhirbridge.fhir import wire
+from fhirbridge.fhir.compartments import COMPARTMENTS
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.search_parameters import search_parameters
 from fhirbridge.interactions.context import Context
@@ -68,6 +69,10 @@ def statement(base: str, *, date: str, enforced: bool) -> Resource:
                 "mode": "server",
                 "resource": resources,
                 "interaction": [{"code": code} for code in _codes(("system",))],
+                "compartment": [
+                    f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}"
+                    for name in COMPARTMENTS
+                ],
             }
         ],
     }

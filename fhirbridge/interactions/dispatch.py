@@ -9,10 +9,10 @@ from fhirbridge.interactions.capabilities import capabilities
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.create import create
 from fhirbridge.interactions.delete import conditional_delete, delete
-from fhirbridge.interactions.history import history_instance
+from fhirbridge.interactions.history import history
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.read import read
-from fhirbridge.interactions.search_type import search_type
+from fhirbridge.interactions.search import search
 from fhirbridge.interactions.supported import INTERACTIONS, Route, route
 from fhirbridge.interactions.update import conditional_update, update
 from fhirbridge.interactions.vread import vread
@@ -38,9 +38,9 @@ _ANSWERS: Mapping[str, Answer] = MappingProxyType(
         "conditional_update": conditional_update,
         "create": create,
         "delete": delete,
-        "history_instance": history_instance,
+        "history": history,
         "read": read,
-        "search_type": search_type,
+        "search": search,
         "update": update,
         "vread": vread,
     }

@@ -1,4 +1,7 @@
-"""history of one resource, newest version first. Source: R4 http.html#history"""
+"""history of one resource, of one type, and of all, newest version first.
+
+Source: R4 http.html#history
+"""
 
 from urllib.parse import urlencode
 
@@ -7,44 +10,53 @@ from fhirbridge.errors import InvalidContent, Issue, NotFound
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.preconditions import is_unchanged_history
 from fhirbridge.interactions.read import refuse_parameters
 from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.search.parameter_types.date import interval
 from fhirbridge.search.query import DEFAULT_COUNT, MAX_COUNT
 from fhirbridge.storage import history as stored
-from fhirbridge.storage import resources
-from fhirbridge.storage.history import Span
+from fhirbridge.storage.history import Place, Span
 from fhirbridge.storage.instants import from_millis
 from fhirbridge.storage.versions import ResourceVersion
 
-# `_before` is our paging mark: version numbers never move, so pages are stable under writes.
+# `_before` is our paging mark: the numbers of versions never move, so pages are stable.
 _PARAMETERS = frozenset({"_since", "_at", "_count", "_before"})
 
 
-def history_instance(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
-    """A history Bundle, with request and response of each version. Raises NotFound."""
+def history(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
+    """A history Bundle, with request and response of each version.
+
+    The ETag stands for the newest version of this history. Raises NotFound for a resource that
+    never was.
+    """
     refuse_parameters(request, _PARAMETERS)
     given = dict(request.query)
     span = _span(given, context)
     count = min(_number(given, "_count", DEFAULT_COUNT), MAX_COUNT)
     before = _number(given, "_before", 0) or None
-    address = (context.custodian_id, route.resource_type, route.resource_id)
+    place = Place(context.custodian_id, route.resource_type, route.resource_id)
     with context.reading() as session:
-        if resources.read(session, *address) is None:
+        newest = stored.newest(session, place)
+        if newest is None and route.resource_id:
             name = f"{route.resource_type}/{route.resource_id}"
             raise NotFound(Issue("not-found", f"{name} does not exist."))
-        total = stored.history_total(session, *address, span=span)
-        versions = stored.history_instance(
-            session, *address, count=count + 1, before=before, span=span
-        )
+        if is_unchanged_history(request, newest):
+            return FhirResponse(status=304, version_id=newest.seq if newest else 0)
+        total = stored.total(session, place, span=span)
+        versions = stored.versions(session, place, count=count + 1, before=before, span=span)
     page, more = versions[:count], len(versions) > count
-    links = {"self": _link(context, request, route, given)}
+    links = {"self": _link(context, request, given)}
     if more and page:
-        following = {**given, "_before": str(page[-1].version_id)}
-        links["next"] = _link(context, request, route, following)
+        links["next"] = _link(context, request, {**given, "_before": str(page[-1].seq)})
     entries = [history_entry(version, context.base) for version in page]
-    return FhirResponse(status=200, resource=bundles.history(entries, links=links, total=total))
+    return FhirResponse(
+        status=200,
+        resource=bundles.history(entries, links=links, total=total),
+        version_id=newest.seq if newest else 0,
+        last_modified=newest.last_updated if newest else None,
+    )
 
 
 def history_entry(version: ResourceVersion, base: str) -> JsonObject:
@@ -81,9 +93,9 @@ def _span(given: dict[str, str], context: Context) -> Span:
     )
 
 
-def _link(context: Context, request: FhirRequest, route: Route, given: dict[str, str]) -> str:
+def _link(context: Context, request: FhirRequest, given: dict[str, str]) -> str:
     known = {name: value for name, value in given.items() if name in _PARAMETERS}
-    url = f"{context.base}/{route.resource_type}/{route.resource_id}/_history"
+    url = "/".join((context.base, *request.path))
     return f"{url}?{urlencode(known)}" if known else url
 
 
@@ -91,6 +103,6 @@ def _number(given: dict[str, str], name: str, default: int) -> int:
     text = given.get(name, "")
     if name not in given:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
         raise InvalidContent(Issue("invalid", f"{name} must be a whole number, zero or more."))
     return int(text)

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from fhirbridge.errors import InvalidContent, Issue, PreconditionFailed
 from fhirbridge.interactions.messages import FhirRequest
+from fhirbridge.storage.history import Newest
 from fhirbridge.storage.versions import ResourceVersion
 
 _ETAG = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"')
@@ -47,6 +48,20 @@ def is_not_modified(request: FhirRequest, version: ResourceVersion) -> bool:
     since = _date(request.conditions.get("if-modified-since", ""))
     # HTTP dates have no fraction of a second.
     return since is not None and version.last_updated.replace(microsecond=0) <= since
+
+
+def is_unchanged_history(request: FhirRequest, newest: Newest | None) -> bool:
+    """True if nothing was added to a history since the answer that the caller already has.
+
+    Whoever polls with a date gets a version of that very second again: another one may have been
+    written in the same second since. Raises InvalidContent for an ETag that cannot be read.
+    """
+    tags = request.conditions.get("if-none-match")
+    if tags is not None:
+        known = _etags(tags, "If-None-Match")
+        return newest is not None and ("*" in known or str(newest.seq) in known)
+    since = _date(request.conditions.get("if-modified-since", ""))
+    return since is not None and newest is not None and newest.last_updated < since
 
 
 def _etags(header: str, name: str) -> frozenset[str]:

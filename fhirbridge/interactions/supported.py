@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fhirbridge.errors import Issue, NotFound, NotSupported
+from fhirbridge.fhir.compartments import COMPARTMENTS
 from fhirbridge.fhir.definitions import definitions
 
-Level = Literal["system", "type", "instance"]
+Level = Literal["system", "type", "instance", "compartment"]
+
+# FHIR has no code for it; it is claimed by `rest.compartment`.
+COMPARTMENT = "search-compartment"
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
     """One interaction: our name, FHIR's code for it, and the request that asks for it.
 
-    In `path`, `{type}`, `{id}` and `{vid}` stand for any segment.
+    In `path`, `{type}`, `{id}` and `{vid}` stand for any segment, `{member}` for the type that is
+    searched in a compartment, or `*`.
     """
 
     name: str
@@ -34,6 +39,7 @@ class Route:
     resource_type: str = ""
     resource_id: str = ""
     version_id: str = ""
+    member_type: str = ""  # of a compartment search; "*" for all types
 
 
 INTERACTIONS = (
@@ -47,24 +53,31 @@ INTERACTIONS = (
     Interaction("conditional_update", "update", "type", "PUT", ("{type}",)),
     Interaction("delete", "delete", "instance", "DELETE", ("{type}", "{id}")),
     Interaction("conditional_delete", "delete", "type", "DELETE", ("{type}",)),
+    Interaction("history", "history-instance", "instance", "GET", ("{type}", "{id}", "_history")),
+    Interaction("history", "history-type", "type", "GET", ("{type}", "_history")),
+    Interaction("history", "history-system", "system", "GET", ("_history",)),
+    Interaction("search", "search-type", "type", "GET", ("{type}",)),
+    Interaction("search", "search-type", "type", "POST", ("{type}", "_search")),
+    Interaction("search", "search-system", "system", "GET", ()),
+    Interaction("search", "search-system", "system", "POST", ("_search",)),
+    Interaction("search", COMPARTMENT, "compartment", "GET", ("{type}", "{id}", "{member}")),
     Interaction(
-        "history_instance", "history-instance", "instance", "GET", ("{type}", "{id}", "_history")
+        "search", COMPARTMENT, "compartment", "POST", ("{type}", "{id}", "{member}", "_search")
     ),
-    Interaction("search_type", "search-type", "type", "GET", ("{type}",)),
-    Interaction("search_type", "search-type", "type", "POST", ("{type}", "_search")),
+    Interaction("search", COMPARTMENT, "compartment", "POST", ("{type}", "{id}", "_search")),
 )
 
 _RESERVED = frozenset({"metadata", "_history", "_search"})
 
 
 def _shape(path: tuple[str, ...]) -> tuple[str, ...]:
-    """A path with type, id and version blanked, so that it can be looked up."""
-    shape = []
+    """A path with type, id, version and member blanked, so that it can be looked up."""
+    shape: list[str] = []
     for index, segment in enumerate(path):
         if segment in _RESERVED or segment.startswith("$"):
             shape.append(segment)
         else:
-            shape.append(("{type}", "{id}", "", "{vid}")[index] if index < 4 else "")
+            shape.append(("{type}", "{id}", "{member}", "{vid}")[index] if index < 4 else "")
     return tuple(shape)
 
 
@@ -81,13 +94,16 @@ def route(method: str, path: tuple[str, ...]) -> Route:
     """
     known = _BY_SHAPE.get(_shape(path))
     if known is None:
-        raise NotFound(Issue("not-found", "This server has nothing at this address."))
-    resource_type = path[0] if path and path[0] != "metadata" else ""
+        raise _nothing_here()
+    parts = dict(zip(next(iter(known.values())).path, path, strict=True))
+    resource_type, member_type = parts.get("{type}", ""), parts.get("{member}", "")
     if resource_type and resource_type not in definitions().resource_types:
         raise NotFound(
             Issue("not-supported", "The address does not start with a resource type of R4.")
         )
     interaction = known.get(method)
+    if interaction is not None and interaction.code == COMPARTMENT:
+        _check_compartment(resource_type, member_type)
     if interaction is None:
         allowed = ", ".join(sorted(known))
         raise NotSupported(
@@ -96,9 +112,21 @@ def route(method: str, path: tuple[str, ...]) -> Route:
     return Route(
         interaction,
         resource_type,
-        path[1] if len(path) > 1 else "",
-        path[3] if len(path) > 3 else "",
+        parts.get("{id}", ""),
+        parts.get("{vid}", ""),
+        member_type or ("*" if interaction.code == COMPARTMENT else ""),
     )
+
+
+def _check_compartment(name: str, member_type: str) -> None:
+    """Raise NotFound unless this is a compartment, and the member a resource type or `*`."""
+    known = member_type in ("", "*") or member_type in definitions().resource_types
+    if name not in COMPARTMENTS or not known:
+        raise _nothing_here()
+
+
+def _nothing_here() -> NotFound:
+    return NotFound(Issue("not-found", "This server has nothing at this address."))
 
 
 def allowed_methods(path: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,18 +1,22 @@
-"""History: the versions of one resource, newest first.
+"""History: the versions of one resource, of one type, or of all, newest first.
 
 Source: R4 http.html#history
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from fhirbridge.storage import tables
-from fhirbridge.storage.instants import to_millis
+from fhirbridge.storage.instants import from_millis, to_millis
 from fhirbridge.storage.session import Session, Statement
 from fhirbridge.storage.versions import COLUMNS, ResourceVersion, version_of
+
+# Above this number of versions the total is left out.
+MAX_COUNTED = 1000
 
 _EVER = 2**62
 
@@ -20,9 +24,6 @@ _r = tables.resources.c
 _v = tables.resource_versions.c
 _later = tables.resource_versions.alias("later")
 _WRITTEN = (
-    _r.custodian_id == bindparam("custodian_id"),
-    _r.resource_type == bindparam("resource_type"),
-    _r.resource_id == bindparam("resource_id"),
     _v.last_updated >= bindparam("since"),
     _v.last_updated <= bindparam("until"),
     # still current at `ended_after`: its successor was written later, or there is none
@@ -35,15 +36,28 @@ _WRITTEN = (
         ),
     ),
 )
-_FROM = sa.join(tables.resources, tables.resource_versions, _v.resource_key == _r.key)
-_PAGE = Statement(
-    sa.select(*COLUMNS)
-    .select_from(_FROM)
-    .where(*_WRITTEN, _v.version_id < bindparam("before"))
-    .order_by(_v.version_id.desc())
-    .limit(bindparam("count", type_=sa.Integer))
-)
-_TOTAL = Statement(sa.select(sa.func.count()).select_from(_FROM).where(*_WRITTEN))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose history: of one resource, with `resource_id` "" of a type, without both of all."""
+
+    custodian_id: int
+    resource_type: str = ""
+    resource_id: str = ""
+
+    @property
+    def level(self) -> str:
+        """`instance`, `type` or `system`."""
+        if self.resource_id:
+            return "instance"
+        return "type" if self.resource_type else "system"
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the statements of this level."""
+        named = {"resource_type": self.resource_type, "resource_id": self.resource_id}
+        given = {name: value for name, value in named.items() if value}
+        return {"custodian_id": self.custodian_id, **given}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,43 +77,87 @@ class Span:
         }
 
 
-def history_instance(
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The last version of a history: its number, and when it was written."""
+
+    seq: int
+    last_updated: datetime
+
+
+class _Level:
+    """The statements of one level."""
+
+    def __init__(self, source: Any, *where: Any) -> None:
+        written = (*where, *_WRITTEN)
+        self.page = Statement(
+            sa.select(*COLUMNS)
+            .select_from(source)
+            .where(*written, _v.seq < bindparam("before"))
+            .order_by(_v.seq.desc())
+            .limit(bindparam("count", type_=sa.Integer))
+        )
+        counted = sa.select(_v.seq).select_from(source).where(*written)
+        limited = counted.limit(bindparam("limit", type_=sa.Integer)).subquery()
+        self.total = Statement(sa.select(sa.func.count()).select_from(limited))
+        self.newest = Statement(
+            sa.select(_v.seq, _v.last_updated)
+            .select_from(source)
+            .where(*where)
+            .order_by(_v.seq.desc())
+            .limit(bindparam("limit", type_=sa.Integer))
+        )
+
+
+_OF_TYPE = (
+    _v.custodian_id == bindparam("custodian_id"),
+    _v.resource_type == bindparam("resource_type"),
+)
+_LEVELS = {
+    "system": _Level(tables.resource_versions, _OF_TYPE[0]),
+    "type": _Level(tables.resource_versions, *_OF_TYPE),
+    "instance": _Level(
+        sa.join(tables.resources, tables.resource_versions, _v.resource_key == _r.key),
+        _r.custodian_id == bindparam("custodian_id"),
+        _r.resource_type == bindparam("resource_type"),
+        _r.resource_id == bindparam("resource_id"),
+    ),
+}
+_ANY_TIME = Span()
+
+
+def versions(
     session: Session,
-    custodian_id: int,
-    resource_type: str,
-    resource_id: str,
+    place: Place,
     *,
     count: int,
     before: int | None = None,
-    span: Span | None = None,
+    span: Span = _ANY_TIME,
 ) -> list[ResourceVersion]:
-    """Versions with a number below `before`, newest first, at most `count`."""
+    """Versions whose `seq` is below `before`, newest first, at most `count`."""
     rows = session.rows(
-        _PAGE,
-        custodian_id=custodian_id,
-        resource_type=resource_type,
-        resource_id=resource_id,
+        _LEVELS[place.level].page,
         before=_EVER if before is None else before,
         count=count,
-        **(span or Span()).parameters(),
+        **place.parameters(),
+        **span.parameters(),
     )
     return [version_of(row) for row in rows]
 
 
-def history_total(
-    session: Session,
-    custodian_id: int,
-    resource_type: str,
-    resource_id: str,
-    *,
-    span: Span | None = None,
-) -> int:
-    """How many versions the history has on all its pages."""
+def total(session: Session, place: Place, *, span: Span = _ANY_TIME) -> int | None:
+    """How many versions the history has on all its pages; None above MAX_COUNTED."""
     row = session.row(
-        _TOTAL,
-        custodian_id=custodian_id,
-        resource_type=resource_type,
-        resource_id=resource_id,
-        **(span or Span()).parameters(),
+        _LEVELS[place.level].total,
+        limit=MAX_COUNTED + 1,
+        **place.parameters(),
+        **span.parameters(),
     )
-    return int(row[0]) if row else 0
+    found = int(row[0]) if row else 0
+    return found if found <= MAX_COUNTED else None
+
+
+def newest(session: Session, place: Place) -> Newest | None:
+    """The last version that was written; None where there never was one."""
+    row = session.row(_LEVELS[place.level].newest, limit=1, **place.parameters())
+    return Newest(int(row[0]), from_millis(row[1])) if row else None

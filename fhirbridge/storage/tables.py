@@ -82,6 +82,7 @@ resource_versions = Table(
     Column("content", sa.LargeBinary, nullable=False),  # JSON; empty for a deletion
     *_scope(),
     UniqueConstraint("resource_key", "version_id"),
+    Index("ix_versions_type", "custodian_id", "resource_type", "seq"),
 )
 
 # Patients of rows that concern several: one row each. patient_key of the resource is then -1.

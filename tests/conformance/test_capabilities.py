@@ -52,7 +52,24 @@ class TestCapabilities:
     def test_batch_and_transaction_are_claimed(self, api: Api) -> None:
         rest = api.get("/metadata").json["rest"][0]
 
-        assert [each["code"] for each in rest["interaction"]] == ["transaction", "batch"]
+        assert [each["code"] for each in rest["interaction"]] == [
+            "transaction",
+            "batch",
+            "history-system",
+            "search-system",
+        ]
+        assert api.get("/_history").status_code == 200
+        assert api.get("").status_code == 200
+
+    def test_compartments_are_claimed(self, api: Api) -> None:
+        claimed = api.get("/metadata").json["rest"][0]["compartment"]
+
+        assert len(claimed) == 5
+        for url in claimed:
+            name = {each.lower(): each for each in definitions().resource_types}[
+                url.rpartition("/")[2]
+            ]
+            assert api.get(f"/{name}/x/*").status_code == 200
 
     def test_every_search_parameter_is_understood(self, api: Api) -> None:
         values = {

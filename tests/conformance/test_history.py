@@ -1,8 +1,9 @@
-"""history of one resource. Source: R4 http.html#history"""
+"""history of one resource, of a type, and of all. Source: R4 http.html#history"""
 
 import pytest
 
-from tests.conformance.support import BASE, Api, assert_outcome, patient
+from fhirbridge.fhir.validation import check
+from tests.conformance.support import BASE, Api, assert_outcome, entry, patient
 
 
 @pytest.fixture
@@ -73,3 +74,94 @@ class TestHistoryInstance:
 
         assert bundle["total"] == 4
         assert "entry" not in bundle
+
+    def test_nothing_new_is_not_modified(self, stored: Api) -> None:
+        tag = stored.get("/Patient/p/_history").headers["ETag"]
+
+        assert stored.get("/Patient/p/_history", if_none_match=tag).status_code == 304
+        assert stored.get("/Patient/p/_history", if_modified_since=FUTURE).status_code == 304
+        assert stored.get("/Patient/p/_history", if_modified_since=PAST).status_code == 200
+        stored.delete("/Patient/p")
+        assert stored.get("/Patient/p/_history", if_none_match=tag).status_code == 200
+
+
+FUTURE = "Mon, 01 Jan 2990 00:00:00 GMT"
+PAST = "Mon, 01 Jan 1990 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("path", ["/Patient/_history", "/_history"])
+class TestHistoryOfMany:
+    def test_newest_first_over_all_resources(self, stored: Api, path: str) -> None:
+        stored.put("/Patient/q", patient(id="q"))
+
+        bundle = stored.get(path).json
+
+        assert bundle["type"] == "history"
+        assert bundle["total"] == 5
+        assert [e["request"]["url"] for e in bundle["entry"]] == ["Patient/q"] + 4 * ["Patient/p"]
+        assert [e["response"]["etag"] for e in bundle["entry"]][:2] == ['W/"1"', 'W/"4"']
+        assert check(bundle) == []
+
+    def test_pages_stay_stable_while_versions_are_added(self, stored: Api, path: str) -> None:
+        tags, following = [], f"{path}?_count=1"
+        for turn in range(9):
+            bundle = stored.get(following).json
+            tags += [e["response"]["etag"] for e in bundle["entry"]]
+            links = {link["relation"]: link["url"] for link in bundle["link"]}
+            stored.put("/Patient/q", patient(id="q", active=turn % 2 == 0))
+            if "next" not in links:
+                break
+            following = links["next"].removeprefix(BASE)
+
+        assert tags == [f'W/"{n}"' for n in (4, 3, 2, 1)]
+
+    def test_empty_history_is_no_error(self, api: Api, path: str) -> None:
+        answer = api.get(path)
+
+        assert answer.status_code == 200
+        assert answer.json["total"] == 0
+
+    def test_since_and_at(self, stored: Api, path: str) -> None:
+        assert stored.get(f"{path}?_since=2999-01-01").json["total"] == 0
+        assert stored.get(f"{path}?_since=2000-01-01T00:00:00Z").json["total"] == 4
+        assert stored.get(f"{path}?_at=2999").json["total"] == 1
+
+    def test_head_is_get_without_a_body(self, stored: Api, path: str) -> None:
+        answer = stored("HEAD", path)
+
+        assert answer.status_code == 200
+        assert answer.data == b""
+        assert answer.headers["ETag"] == stored.get(path).headers["ETag"]
+
+    def test_nothing_new_is_not_modified(self, stored: Api, path: str) -> None:
+        tag = stored.get(path).headers["ETag"]
+
+        assert stored.get(path, if_none_match=tag).status_code == 304
+        assert stored.get(path, if_modified_since=FUTURE).status_code == 304
+        stored.put("/Patient/q", patient(id="q"))
+        assert stored.get(path, if_none_match=tag).status_code == 200
+        assert stored.get(path, if_modified_since=PAST).status_code == 200
+
+    def test_inside_a_batch(self, stored: Api, path: str) -> None:
+        answer = stored.batch(entry("GET", path.removeprefix("/"))).json["entry"][0]
+
+        assert answer["resource"]["type"] == "history"
+        assert answer["resource"]["total"] == 4
+
+    @pytest.mark.parametrize("query", ["_count=x", "_since=soon", "_at=x", "colour=1"])
+    def test_bad_parameter_is_refused(self, stored: Api, path: str, query: str) -> None:
+        assert stored.get(f"{path}?{query}").status_code == 400
+
+
+def test_history_of_a_type_leaves_out_other_types(stored: Api) -> None:
+    stored.post("/Organization", {"resourceType": "Organization", "name": "X"})
+
+    assert stored.get("/Organization/_history").json["total"] == 1
+    assert stored.get("/Patient/_history").json["total"] == 4
+    assert stored.get("/_history").json["total"] == 5
+
+
+def test_long_history_leaves_the_total_out(stored: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhirbridge.storage.history.MAX_COUNTED", 3)
+
+    assert "total" not in stored.get("/_history").json

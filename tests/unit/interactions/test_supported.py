@@ -13,10 +13,10 @@ from fhirbridge.interactions.supported import allowed_methods, route
         ("POST", (), "bundle"),
         ("GET", ("Patient", "1"), "read"),
         ("GET", ("Patient", "metadata1"), "read"),
-        ("GET", ("Patient", "1", "_history"), "history_instance"),
+        ("GET", ("Patient", "1", "_history"), "history"),
         ("GET", ("Patient", "1", "_history", "2"), "vread"),
-        ("GET", ("Patient",), "search_type"),
-        ("POST", ("Patient", "_search"), "search_type"),
+        ("GET", ("Patient",), "search"),
+        ("POST", ("Patient", "_search"), "search"),
         ("POST", ("Patient",), "create"),
         ("PUT", ("Patient",), "conditional_update"),
         ("DELETE", ("Patient", "1"), "delete"),
@@ -52,4 +52,4 @@ def test_method_that_is_not_offered_names_those_that_are() -> None:
     with pytest.raises(NotSupported, match="DELETE, GET, PUT"):
         route("POST", ("Patient", "1"))
     assert allowed_methods(("Patient", "1")) == ("DELETE", "GET", "PUT", "HEAD")
-    assert allowed_methods(("x", "y", "z")) == ()
+    assert allowed_methods(("x", "y", "z", "0", "1")) == ()

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Resource
 from fhirbridge.storage import history, integrity, resources, search_index, tables
+from fhirbridge.storage.history import Place
 from fhirbridge.storage.keys import key_of, patient_key_of
 from fhirbridge.storage.reindex import reindex
 from fhirbridge.storage.session import Session
@@ -53,7 +54,7 @@ class TestVersions:
 
         with shelf.database.read() as session:
             assert resources.read(session, other, "Patient", "p") is None
-            assert history.history_instance(session, other, "Patient", "p", count=9) == []
+            assert history.versions(session, Place(other, "Patient", "p"), count=9) == []
 
     def test_time_never_runs_backwards_for_a_resource(self, shelf: Shelf) -> None:
         shelf.put(PATIENT)
@@ -61,7 +62,8 @@ class TestVersions:
         shelf.put({**PATIENT, "active": False})
 
         with shelf.database.read() as session:
-            found = history.history_instance(session, shelf.custodian_id, "Patient", "p", count=9)
+            place = Place(shelf.custodian_id, "Patient", "p")
+            found = history.versions(session, place, count=9)
         assert found[0].last_updated >= found[1].last_updated
 
     @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""search of one resource type, by GET and POST alike. Source: R4 http.html#search"""
+"""search in one type, in all, or in a compartment, by GET and POST alike.
+
+Source: R4 http.html#search, search.html#contexts
+"""
 
 from urllib.parse import quote, urlencode
 
@@ -11,30 +14,37 @@ from fhirbridge.interactions.projection import project
 from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.search import query
-from fhirbridge.search.query import CURSOR, SearchQuery
-from fhirbridge.storage import search
+from fhirbridge.search.query import CURSOR, Compartment, SearchQuery
+from fhirbridge.storage import search as stored
 from fhirbridge.storage.versions import ResourceVersion
 
 
-def search_type(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
+def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
     """A searchset Bundle; nothing found is 200 as well.
 
     `self` shows the parameters that had an effect, `next` continues after the last row shown.
     """
+    compartment, resource_type = None, route.resource_type
+    segments = [resource_type] if resource_type else []
+    if route.member_type:
+        compartment = Compartment(resource_type, route.resource_id)
+        resource_type = route.member_type.removeprefix("*")
+        segments = [compartment.name, quote(compartment.resource_id), route.member_type]
+    address = "/".join((context.base, *segments))
     wanted = query.parse(
-        route.resource_type,
+        resource_type or None,
         request.query,
         lenient=request.preferences.lenient,
         context=context.search_context(),
+        compartment=compartment,
     )
     with context.reading() as session:
-        page = search.run(session, wanted, custodian_id=context.custodian_id)
+        page = stored.run(session, wanted, custodian_id=context.custodian_id)
     entries = [_entry(version, wanted, context.base) for version in page.matches]
     entries += [_entry(version, wanted, context.base, mode="include") for version in page.included]
     issues = (*wanted.issues, *page.issues)
     if issues:
         entries.append(bundles.search_entry(to_outcome(issues), full_url="", mode="outcome"))
-    address = f"{context.base}/{route.resource_type}"
     links = {"self": _link(address, wanted.used)}
     if page.next:
         links["next"] = _link(address, (*wanted.used, (CURSOR, page.next)))
