@@ -21,6 +21,7 @@ COMMANDS = {
     "mappings": "mappings",
     "outbox": "outbox",
     "partner": "partner",
+    "plan": "plan",
     "sandbox": "sandbox",
     "send": "send",
     "serve": "serve",

@@ -42,7 +42,7 @@ def print_json(value: Json, out: Path | None = None) -> None:
     """Write JSON, indented, to a file or stdout."""
     data = wire.dump(value, pretty=True) + b"\n"
     if out is None:
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
     else:
         out.write_bytes(data)
 
