@@ -14,7 +14,9 @@ WITHDRAWN_TAG = {"system": f"{DEFAULT_BASE}/CodeSystem/document-state", "code": 
 _STATES: Mapping[str, tuple[str, Json]] = {
     "Appointment": ("status", "cancelled"),
     "CarePlan": ("status", "revoked"),
+    "Communication": ("status", "entered-in-error"),
     "Consent": ("status", "inactive"),
+    "DocumentReference": ("status", "superseded"),
     "Goal": ("lifecycleStatus", "cancelled"),
     "MedicationRequest": ("status", "stopped"),
     "ServiceRequest": ("status", "revoked"),

@@ -281,4 +281,6 @@ class Builder:
             else:
                 slot.constraints.append(Constraint(segments, value=wanted))
                 assert isinstance(slot.item, ObjectNode)  # noqa: S101
-                self._put(slot.item, segments, self._leaf("const", rule, const=wanted), rule)
+                # a required link makes its object only where there is something to link to
+                marking = replace(rule, required=rule.required and rule.form != "link")
+                self._put(slot.item, segments, self._leaf("const", marking, const=wanted), rule)

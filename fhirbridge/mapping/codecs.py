@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json
-from fhirbridge.mapping import presence, timing
+from fhirbridge.mapping import presence, reasons, timing
 from fhirbridge.mapping.codec import (
     Codec,
     CodecError,
@@ -214,6 +214,7 @@ def _day() -> Codec:
 _MAKERS: Mapping[str, Maker] = {
     **timing.MAKERS,
     **presence.MAKERS,
+    **reasons.MAKERS,
     "code": _code,
     "display": _display,
     "reference": _reference,

@@ -187,7 +187,10 @@ class Decoder:
             # A copied key lets a carrier's item find the item that it belongs to.
             sink.copied[rule.native] = value
             return
-        if rule.carry or rule.absent or rule.narrow:
+        if rule.absent and codec is not None and codec.table is None:
+            if value == rule.absent:
+                return
+        elif rule.carry or rule.absent or rule.narrow:
             coded(carried, sink, rule, path).code = value
             coded(carried, sink, rule, path).leaf = leaf
             return

@@ -54,7 +54,8 @@ class _Emitter(Writer):
         """True when the child is there whatever the document says."""
         if isinstance(child, Leaf):
             constant = child.kind == "const" and child.rule.required and not child.rule.condition
-            return constant or bool(child.rule.absent and child.kind == "native")
+            stands_in = bool(child.rule.absent and child.kind == "native")
+            return constant or (stands_in and not child.rule.condition)
         if isinstance(child, ObjectNode):
             return any(self._always(grandchild) for grandchild in child.children.values())
         return any(
