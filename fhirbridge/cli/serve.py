@@ -47,10 +47,18 @@ def command(host: str | None, port: int | None, workers: int | None, no_deliver:
             f"{config.PREFIX}WORKERS": str(workers),
         }
     )
-    bridges.build(config.load()).close()  # faults show here, once, before anything starts
+    _look_for_faults()
     server = [sys.executable, "-m", "fhirbridge.web.server", host, str(port), str(workers)]
     deliverer = [sys.executable, "-m", "fhirbridge", "work"]
     _Supervisor(server, None if no_deliver else deliverer, _url(host, port)).run()
+
+
+def _look_for_faults() -> None:
+    """Faults show here, once, before anything starts: settings, database, a site's pack."""
+    bridge = bridges.build(config.load())
+    bridge.close()
+    if bridge.settings.mappings is not None:
+        _ = bridge.mappings
 
 
 def _refuse_strangers(auth: str, host: str) -> None:

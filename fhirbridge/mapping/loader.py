@@ -168,12 +168,21 @@ class _Reading:
 
 
 def _tables(stack: tuple[Layer, ...], digest: "hashlib._Hash") -> Mapping[str, CodeTable]:
+    """All code tables; a table of a later layer stands in the place of one of the same name."""
     tables: dict[str, CodeTable] = {}
     for layer in stack:
+        own: dict[str, CodeTable] = {}
         for path in sorted((layer.folder / "codes").glob("*.yaml")):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
             stat = path.stat()
-            tables.update(_table_file(path, layer.name, stat.st_mtime_ns, stat.st_size))
+            for name, table in _table_file(
+                path, layer.name, stat.st_mtime_ns, stat.st_size
+            ).items():
+                if name in own:
+                    message = f"the table stands in {own[name].place} too."
+                    raise MappingFault.at(table.place, name, message)
+                own[name] = table
+        tables |= own
     return tables
 
 

@@ -12,6 +12,8 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from fhirbridge import config
+from fhirbridge.conversion.mappings import compiled
 from fhirbridge.processes import end_with_parent
 from fhirbridge.web.app import from_settings, warm_up
 
@@ -27,6 +29,8 @@ def load() -> Flask:
 
 def main(host: str, port: int, workers: int) -> None:
     """Serve until SIGTERM; requests under way are finished."""
+    settings = config.load()
+    compiled(settings.base, settings.mappings)  # once, for all workers
     warm_up()
     Granian(
         "fhirbridge.web.server:load",

@@ -53,6 +53,17 @@ def test_without_authentication_only_loopback_is_served(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_faulty_pack_of_a_site_does_not_start(tmp_path: Path) -> None:
+    site = tmp_path / "site" / "codes"
+    site.mkdir(parents=True)
+    (site / "local.yaml").write_text("edition: ours\ntables: {}\n")
+
+    refused = run(tmp_path, "serve", "--port", "0", FHIRBRIDGE_MAPPINGS=str(site.parent))
+
+    assert refused.returncode == 2
+    assert "codes/local.yaml:1: a code file needs edition and date." in refused.stderr
+
+
 def test_port_in_use_is_said(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
