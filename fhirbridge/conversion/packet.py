@@ -112,7 +112,8 @@ def pack(
         **outgoing.bundle,
         "entry": [*outgoing.bundle["entry"], *(e for e in gone if e["fullUrl"] in held)],
     }
-    task_url = _first(entries, "Task")
+    # the tasks of a plan are other work, such as reconciling medication
+    task_url = _first(entries, "Task") if outgoing.kind == "referral" else ""
     if task_url and entries[task_url].get("status") == "draft":
         raise InvalidContent(
             Issue("business-rule", "The referral is a draft; give it the status sent first.")

@@ -90,14 +90,16 @@ class _Story:
         outbox_id = str(receipt["outbox"])
         with stage.bridge.database.read() as session:
             body = outbox_rows.body_of(session, stage.bridge.custodian.id, int(outbox_id))
-        made = Counter(r["resourceType"] for r in bundles.resources_of(wire.parse(body)))
+        resources = list(bundles.resources_of(wire.parse(body)))
+        made = Counter(r["resourceType"] for r in resources)
         listed = ", ".join(f"{count} {name}" for name, count in sorted(made.items()))
         self._tell(
             f"{what} comes in, is mapped, and stored with its handoff in one transaction.",
             f"fhirbridge send {path.name} --to ehr",
             f"mapped: {listed}",
         )
-        self._hold(made["Task"] == 1, "The handoff has one Task.")
+        asking = [r for r in resources if r["resourceType"] == "Task" and "focus" in r]
+        self._hold(len(asking) == 1, "The handoff has one Task that asks the EHR to act.")
         if losing_the_answer:
             self._see_the_answer_lost(outbox_id)
         self._await(

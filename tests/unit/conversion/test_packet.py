@@ -38,8 +38,8 @@ ORDER = entry({"resourceType": "ServiceRequest", "id": "order"}, "order")
 TASK = entry({"resourceType": "Task", "id": "task", "status": "requested"}, "task")
 
 
-def packed(*entries: dict[str, Any], **more: Any) -> Package:
-    outgoing = Outgoing("referral", "iop", "r1", 1, bundles.transaction(entries), **more)
+def packed(*entries: dict[str, Any], kind: str = "referral", **more: Any) -> Package:
+    outgoing = Outgoing(kind, "iop", "r1", 1, bundles.transaction(entries), **more)
     return pack(
         outgoing,
         handoff=handoff_id(NAMESPACE, outgoing, "ehr"),
@@ -127,3 +127,10 @@ def test_a_handoff_has_one_id_per_document_and_partner() -> None:
 
     assert handoff_id(NAMESPACE, outgoing, "a") == handoff_id(NAMESPACE, newer, "a")
     assert handoff_id(NAMESPACE, outgoing, "a") != handoff_id(NAMESPACE, outgoing, "b")
+
+
+def test_the_tasks_of_a_plan_do_not_ask_the_partner() -> None:
+    package = packed(PATIENT, PLAN, TASK, kind="aftercare-plan")
+
+    assert package.task != "urn:uuid:task"
+    assert len(bundles.resources_of(package.bundle, "Task")) == 2
