@@ -100,7 +100,7 @@ def _branches(node: Node, focus: str) -> Iterable[Branch]:
                 evaluate=_sequence(partial.walks),
             )
     else:
-        condition = _condition(node, focus)
+        condition = compile_condition(node, focus)
         yield Branch(
             type=_BOOLEAN,
             children=_BOOLEAN,
@@ -173,7 +173,7 @@ def _advance(partial: _Partial, step: Step, focus: str) -> list[_Partial]:
         case Index(position=position):
             return [_with(partial, _item(position))]
         case Where(condition=condition):
-            found = _with(partial, _filter(_condition(condition, partial.children)))
+            found = _with(partial, _filter(compile_condition(condition, partial.children)))
             if isinstance(condition, Is):
                 found = replace(found, targets=(condition.type,))
             return [found]
@@ -236,7 +236,8 @@ def _get(element: ElementInfo) -> Walk:
 
 
 def _item(position: int) -> Walk:
-    return lambda nodes, resource: nodes[position : position + 1]
+    end = position + 1 or None  # -1 is the last one
+    return lambda nodes, resource: nodes[position:end]
 
 
 def _filter(condition: Callable[[Json, Resource], bool]) -> Walk:
@@ -247,10 +248,11 @@ def _has_url(url: str) -> Callable[[Json, Resource], bool]:
     return lambda node, resource: bool(node.get("url") == url)
 
 
-def _condition(node: Node, focus: str) -> Callable[[Json, Resource], bool]:
+def compile_condition(node: Node, focus: str) -> Callable[[Json, Resource], bool]:
+    """Compile a condition on items of a type, given the item and the resource."""
     match node:
         case And(operands=operands):
-            conditions = [_condition(operand, focus) for operand in operands]
+            conditions = [compile_condition(operand, focus) for operand in operands]
             return lambda value, resource: all(each(value, resource) for each in conditions)
         case Is(operand=Path(steps=(Resolve(),)), type=type_name):
             return lambda value, resource: reference_type(value, resource) == type_name

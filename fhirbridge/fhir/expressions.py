@@ -1,6 +1,6 @@
 """The grammar of the FHIRPath subset that SearchParameter expressions use: text -> tree.
 
-Covered: paths, `[n]`, `|`, `as`, `.as()`, `.ofType()`, `.where()`, `.exists()`, `.extension()`,
+Covered: paths, `[n]`, `first()`, `last()`, `|`, `as`, `.as()`, `.ofType()`, `.where()`, `.exists()`, `.extension()`,
 `hasExtension()`, `resolve() is X`, `and`, `=`, `!=`, `%resource`, literals.
 Source: FHIRPath 2.0 (hl7.org/fhirpath), R4 searchparameter.html#expression
 """
@@ -247,6 +247,10 @@ class _Parser:
                 step = Extension(self._take().strip("'"))
             case "hasExtension":
                 step = HasExtension(self._take().strip("'"))
+            case "first":
+                step = Index(0)
+            case "last":
+                step = Index(-1)
             case "exists":
                 step = Exists()
             case "resolve":

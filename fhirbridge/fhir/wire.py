@@ -60,6 +60,21 @@ def parse(data: bytes | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> JsonObjec
     for NaN and Infinity, names that occur twice, lone surrogates, nesting deeper than 100, and
     for anything but an object.
     """
+    value = _read(data, max_bytes)
+    if not isinstance(value, dict):
+        _refuse("The body must be a JSON object.")
+    return value
+
+
+def parse_array(data: bytes | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> list[Json]:
+    """Read one JSON array, as a JSON Patch is; refuses what `parse` refuses."""
+    value = _read(data, max_bytes)
+    if not isinstance(value, list):
+        _refuse("The body must be a JSON array.")
+    return value
+
+
+def _read(data: bytes | str, max_bytes: int) -> Json:
     if len(data) > max_bytes:
         raise TooLarge(
             Issue("too-long", f"The body is larger than the limit of {max_bytes} bytes.")
@@ -76,8 +91,6 @@ def parse(data: bytes | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> JsonObjec
                 severity="fatal",
             )
         ) from exc
-    if not isinstance(value, dict):
-        _refuse("The body must be a JSON object.")
     if _SUSPECT_ESCAPE.search(text):
         _check_characters(value)
     return value

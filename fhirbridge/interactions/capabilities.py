@@ -11,6 +11,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.fhir.compartments import COMPARTMENTS
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.search_parameters import search_parameters
+from fhirbridge.interactions import patch_json
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.supported import INTERACTIONS, Route
@@ -64,6 +65,7 @@ def statement(base: str, *, date: str, enforced: bool) -> Resource:
         "implementation": {"description": "fhirbridge FHIR R4 API", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/fhir+json", patch_json.MEDIA_TYPE],
         "rest": [
             {
                 "mode": "server",

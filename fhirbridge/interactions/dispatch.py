@@ -11,6 +11,7 @@ from fhirbridge.interactions.create import create
 from fhirbridge.interactions.delete import conditional_delete, delete
 from fhirbridge.interactions.history import history
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.patch import conditional_patch, patch
 from fhirbridge.interactions.read import read
 from fhirbridge.interactions.search import search
 from fhirbridge.interactions.supported import INTERACTIONS, Route, route
@@ -35,10 +36,12 @@ _ANSWERS: Mapping[str, Answer] = MappingProxyType(
         "bundle": _bundle,
         "capabilities": capabilities,
         "conditional_delete": conditional_delete,
+        "conditional_patch": conditional_patch,
         "conditional_update": conditional_update,
         "create": create,
         "delete": delete,
         "history": history,
+        "patch": patch,
         "read": read,
         "search": search,
         "update": update,

@@ -12,7 +12,7 @@ from fhirbridge.interactions.messages import FhirRequest, FhirResponse, Preferen
 from fhirbridge.interactions.supported import Route, route
 from fhirbridge.jsontypes import JsonObject
 
-METHODS = ("DELETE", "POST", "PUT", "GET", "HEAD")
+METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 
 # element of Bundle.entry.request -> condition of a FhirRequest
 _CONDITIONS = {
@@ -21,6 +21,7 @@ _CONDITIONS = {
     "ifModifiedSince": "if-modified-since",
     "ifNoneExist": "if-none-exist",
 }
+_WITH_RESOURCE = frozenset({"create", "update", "conditional_update", "patch", "conditional_patch"})
 _PHRASES = {
     200: "OK",
     201: "Created",
@@ -86,7 +87,7 @@ def read_entry(entry: bundles.BundleEntry, preferences: Preferences) -> Entry:
     found = route(request.method, request.path)
     if found.interaction.name == "bundle":
         raise InvalidContent(Issue("not-supported", "A Bundle cannot hold a batch request."))
-    if method in ("POST", "PUT") and entry.resource is None and "_search" not in target.path:
+    if entry.resource is None and found.interaction.name in _WITH_RESOURCE:
         raise InvalidContent(Issue("required", f"An entry with {method} needs a resource."))
     return Entry(entry.index, entry.full_url, request, found)
 

@@ -44,6 +44,7 @@ class FhirRequest:
     path: tuple[str, ...] = ()
     query: Pairs = ()
     body: bytes = b""
+    media_type: str = ""  # of the body; "" for FHIR JSON
     resource: Resource | None = None  # already parsed: an entry of a Bundle
     checked: bool = False  # the resource has passed the gate
     assigned_id: str = ""  # the id that a transaction gave to a resource it creates

@@ -51,6 +51,8 @@ INTERACTIONS = (
     Interaction("create", "create", "type", "POST", ("{type}",)),
     Interaction("update", "update", "instance", "PUT", ("{type}", "{id}")),
     Interaction("conditional_update", "update", "type", "PUT", ("{type}",)),
+    Interaction("patch", "patch", "instance", "PATCH", ("{type}", "{id}")),
+    Interaction("conditional_patch", "patch", "type", "PATCH", ("{type}",)),
     Interaction("delete", "delete", "instance", "DELETE", ("{type}", "{id}")),
     Interaction("conditional_delete", "delete", "type", "DELETE", ("{type}",)),
     Interaction("history", "history-instance", "instance", "GET", ("{type}", "{id}", "_history")),

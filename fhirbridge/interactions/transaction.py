@@ -7,7 +7,7 @@ rewritten in one step and two entries for one resource are noticed.
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from fhirbridge.errors import BridgeError, InvalidContent, Issue, PreconditionFailed
+from fhirbridge.errors import BridgeError, InvalidContent, Issue, NotFound, PreconditionFailed
 from fhirbridge.fhir import bundles
 from fhirbridge.fhir.validation import check
 from fhirbridge.interactions import conditional, gate
@@ -33,7 +33,7 @@ class _Identity:
 def transaction(
     request: FhirRequest, context: Context, bundle: Resource, handle: Handle
 ) -> FhirResponse:
-    """Carry out all entries, in the order DELETE, POST, PUT, GET, or none of them.
+    """Carry out all entries, in the order DELETE, POST, PUT and PATCH, GET, or none of them.
 
     Raises the error of the first entry that fails; its issues name the entry.
     """
@@ -81,7 +81,9 @@ def _check_contents(entries: list[Entry]) -> None:
         resource = entry.request.resource
         if resource is None or entry.request.method == "GET":
             continue
-        found = gate.faults(resource, entry.route.resource_type) or check(resource)
+        is_patch = entry.request.method == "PATCH"  # its result is checked, once it is known
+        faults = [] if is_patch else gate.faults(resource, entry.route.resource_type)
+        found = faults or check(resource)
         errors = [issue for issue in found if issue.is_error]
         if errors:
             issues.extend(within(InvalidContent(*errors), entry.index).issues)
@@ -102,12 +104,13 @@ class _Work:
         """Carry out the entries; the responses are by index."""
         by_method = {
             method: [e for e in entries if e.request.method == method]
-            for method in ("DELETE", "POST", "PUT", "GET")
+            for method in ("DELETE", "POST", "PUT", "PATCH", "GET")
         }
         searches = [e for e in by_method["POST"] if e.route.interaction.name != "create"]
+        changes = [*by_method["PUT"], *by_method["PATCH"]]
         creates = [e for e in by_method["POST"] if e.route.interaction.name == "create"]
         removed = [found for e in by_method["DELETE"] if (found := self._delete(e))]
-        identities = [self._identify(entry) for entry in [*creates, *by_method["PUT"]]]
+        identities = [self._identify(entry) for entry in [*creates, *changes]]
         _refuse_collisions([*removed, *identities])
         for identity in [*removed, *identities]:
             self._unit.places[identity.reference] = identity.entry.index
@@ -142,7 +145,7 @@ class _Work:
 
     def _identify(self, entry: Entry) -> _Identity:
         resource_type = entry.route.resource_type
-        if entry.route.interaction.name == "update":
+        if entry.route.interaction.name in ("update", "patch"):
             return _Identity(entry, f"{resource_type}/{entry.route.resource_id}")
         is_create = entry.route.interaction.name == "create"
         criteria = (
@@ -150,6 +153,8 @@ class _Work:
         )
         match = self._match(entry, criteria) if criteria is not None else None
         resource = entry.request.resource or {}
+        if entry.request.method == "PATCH":
+            return _Identity(entry, self._patched(entry, match))
         if match is None:
             given = "" if is_create else resource.get("id", "")
             if given:
@@ -167,6 +172,12 @@ class _Work:
                 entry.index,
             )
         return _Identity(entry, match)
+
+    def _patched(self, entry: Entry, match: str | None) -> str:
+        if match is None:
+            error = NotFound(Issue("not-found", "The conditional criteria match nothing to patch."))
+            raise within(error, entry.index)
+        return match
 
     def _refuse_taken(self, entry: Entry, resource_id: str) -> None:
         try:
@@ -247,6 +258,8 @@ def _resolved(identity: _Identity, resource: Resource) -> FhirRequest:
             assigned_id=resource_id,
             conditions=conditions,
         )
+    if request.method == "PATCH":
+        return replace(request, path=(resource_type, resource_id), query=(), resource=resource)
     if not request.query:
         return replace(request, resource=resource, checked=True)
     return replace(

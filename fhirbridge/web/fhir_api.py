@@ -54,8 +54,8 @@ def _read(path: str) -> tuple[FhirRequest, Form]:
     if asked.path[-1:] == ("_search",):
         return _searched(asked, body, content_type, form)
     if asked.method in ("POST", "PUT", "PATCH"):
-        negotiation.check_content_type(content_type)
-        asked = replace(asked, body=body)
+        media_type = negotiation.body_type(content_type, asked.method)
+        asked = replace(asked, body=body, media_type=media_type)
     return asked, form
 
 

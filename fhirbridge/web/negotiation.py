@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fhirbridge.errors import InvalidContent, Issue, NotAcceptable, UnsupportedMedia
 from fhirbridge.interactions.messages import Pairs, Preferences
+from fhirbridge.interactions.patch_json import MEDIA_TYPE as JSON_PATCH
 
 FHIR_JSON = "application/fhir+json"
 JSON = "application/json"
@@ -68,17 +69,23 @@ def without_form(query: Pairs) -> Pairs:
     return tuple(pair for pair in query if pair[0] not in ("_format", "_pretty"))
 
 
-def check_content_type(content_type: str) -> None:
-    """Raise UnsupportedMedia unless a body of this type is FHIR JSON in UTF-8."""
+def body_type(content_type: str, method: str) -> str:
+    """What a body in UTF-8 is: "" for FHIR JSON, or the media type of a JSON Patch.
+
+    Raises UnsupportedMedia for all others.
+    """
     media = _parse_media(content_type)
-    if media.name not in _JSON_BODIES:
+    is_patch = method == "PATCH" and media.name == JSON_PATCH
+    if media.name not in _JSON_BODIES and not is_patch:
+        expected = f"{FHIR_JSON} or {JSON_PATCH}" if method == "PATCH" else FHIR_JSON
         raise UnsupportedMedia(
-            Issue("not-supported", f"The Content-Type of the body must be {FHIR_JSON}.")
+            Issue("not-supported", f"The Content-Type of the body must be {expected}.")
         )
     if media.parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMedia(Issue("not-supported", "The charset of the body must be utf-8."))
     if not _is_our_version(media):
         raise UnsupportedMedia(Issue("not-supported", "The body must be FHIR 4.0."))
+    return JSON_PATCH if is_patch else ""
 
 
 def check_form(content_type: str) -> None:

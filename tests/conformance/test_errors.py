@@ -29,7 +29,8 @@ class TestShape:
             ("PUT", "/Patient/p/Observation", 405, "not-supported"),
             ("PUT", "", 405, "not-supported"),
             ("DELETE", "", 405, "not-supported"),
-            ("PATCH", "/Patient/p", 405, "not-supported"),
+            ("PATCH", "/Patient/p/_history", 405, "not-supported"),
+            ("PATCH", "", 405, "not-supported"),
             ("POST", "/Patient/p", 405, "not-supported"),
             ("POST", "/metadata", 405, "not-supported"),
             ("GET", "/Patient/_search", 405, "not-supported"),
@@ -53,7 +54,7 @@ class TestShape:
         assert "GET" in answer.headers["Allow"]
 
     def test_405_names_the_methods(self, api: Api) -> None:
-        assert api("PATCH", "/Patient/p").headers["Allow"] == "DELETE, GET, PUT, HEAD"
+        assert api("POST", "/Patient/p").headers["Allow"] == "DELETE, GET, PATCH, PUT, HEAD"
 
     def test_every_outcome_is_a_valid_resource(self, api: Api) -> None:
         reference = api.created(patient())

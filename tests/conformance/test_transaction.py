@@ -98,7 +98,7 @@ class TestAtomicity:
             (entry("PUT", "Patient/p", patient(id="p"), ifMatch="3"), 400, "invalid"),
             (entry("GET", "Patient/none"), 404, "not-found"),
             (entry("GET", "Patient?colour=red"), 400, "not-supported"),
-            (entry("PATCH", "Patient/p", patient(id="p")), 400, "not-supported"),
+            (entry("OPTIONS", "Patient/p", patient(id="p")), 400, "not-supported"),
             (entry("POST", "Nothing", patient()), 400, "not-supported"),
             (entry("POST", "Patient"), 400, "required"),
             (entry("GET", "https://ehr.example/fhir/Patient/1"), 400, "invalid"),

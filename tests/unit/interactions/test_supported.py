@@ -49,7 +49,7 @@ def test_address_that_means_nothing(path: tuple[str, ...]) -> None:
 
 
 def test_method_that_is_not_offered_names_those_that_are() -> None:
-    with pytest.raises(NotSupported, match="DELETE, GET, PUT"):
+    with pytest.raises(NotSupported, match="DELETE, GET, PATCH, PUT"):
         route("POST", ("Patient", "1"))
-    assert allowed_methods(("Patient", "1")) == ("DELETE", "GET", "PUT", "HEAD")
+    assert allowed_methods(("Patient", "1")) == ("DELETE", "GET", "PATCH", "PUT", "HEAD")
     assert allowed_methods(("x", "y", "z", "0", "1")) == ()
