@@ -22,6 +22,7 @@ COMMANDS = {
     "outbox": "outbox",
     "partner": "partner",
     "plan": "plan",
+    "remap": "remap",
     "sandbox": "sandbox",
     "send": "send",
     "serve": "serve",
