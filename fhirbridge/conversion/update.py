@@ -4,6 +4,9 @@ Law 2 (design.md section 6). Covered is what the template writes; everything els
 resource was added by someone else and stays where it is.
 """
 
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping.selecting import Points, satisfies, slot_of, values_at
@@ -27,7 +30,8 @@ def update(
     encoded when `stored` was written: of what the template does not cover, what stands in `base`
     is not somebody else's addition (another mapping made it) and goes unless `encoded` has it.
     """
-    merged = _Overlay(points).object(template.root, stored, encoded, base or {})
+    overlay = _Overlay(points, knows_base=base is not None)
+    merged = overlay.object(template.root, stored, encoded, base or {})
     for name in ("resourceType", "id"):
         merged[name] = encoded[name]
     meta = {k: v for k, v in merged.get("meta", {}).items() if k not in _SERVER_META}
@@ -39,8 +43,9 @@ def update(
 
 
 class _Overlay:
-    def __init__(self, points: Points) -> None:
+    def __init__(self, points: Points, *, knows_base: bool) -> None:
         self._points = points
+        self._knows_base = knows_base
 
     def object(
         self, node: ObjectNode, stored: JsonObject, new: JsonObject, base: JsonObject
@@ -70,62 +75,126 @@ class _Overlay:
     ) -> list[Json]:
         """The new items in their order; what others added stays behind the item it followed."""
         merged = list(new)
-        free = set(range(len(new)))
         followers: dict[int, list[Json]] = {}
         before = -1
-        for item in stored:
-            slot = slot_of(node, item, self._points)
+        slots = [slot_of(node, item, self._points) for item in stored]
+        known = [index for index, slot in enumerate(slots) if slot is not None]
+        origins = _pairs(slots, stored, base, known, _ALL, set(range(len(base))))
+        added = [index for index in known if self._knows_base and index not in origins]
+        free = set(range(len(new)))
+        ours = [index for index in known if index not in added]
+        matches = _pairs(slots, stored, new, ours, _ALL, free)
+        matches |= _pairs(slots, stored, new, added, _SURE, free)
+        for index, (slot, item) in enumerate(zip(slots, stored, strict=True)):
             if slot is None:
                 if not _is_among(item, base) and not _is_among(item, new):
                     followers.setdefault(before, []).append(item)
                 continue
-            match = self._counterpart(slot, item, new, free)
-            earlier = self._counterpart(slot, item, base, set(range(len(base))))
-            was = None if earlier is None else base[earlier]
-            if match is not None:
-                free.discard(match)
-                merged[match] = self._item(slot, item, new[match], was)
-                before = match
-            else:
-                kept = self._item(slot, item, None, was)
-                if kept not in _NOTHING:
-                    followers.setdefault(before, []).append(kept)
+            was = base[origins[index]] if index in origins else None
+            if index in matches:
+                before = matches[index]
+                merged[before] = self._item(slot, item, new[before], was)
+                continue
+            kept = item if index in added else self._item(slot, item, None, was)
+            if kept not in _NOTHING:
+                followers.setdefault(before, []).append(kept)
         result = followers.get(-1, [])
         for position, item in enumerate(merged):
             result = [*result, item, *followers.get(position, [])]
         return result
 
     def _item(self, slot: Slot, item: Json, fresh: Json, was: Json) -> Json:
-        if slot.kind == "links" or isinstance(slot.item, Leaf):
+        if isinstance(slot.item, Leaf):
             return fresh
+        if slot.kind == "links":
+            if fresh is None or not self._knows_base:
+                return fresh
+            return {**{k: v for k, v in item.items() if k not in _object(was)}, **fresh}
         kept = self._child(slot.item, item, fresh, was)
         if fresh is None and kept is not None and not _adds(kept):
             return None
         return kept
 
-    def _counterpart(self, slot: Slot, item: Json, new: list[Json], free: set[int]) -> int | None:
-        """The new item that continues a stored one: equal first, then the same slot and key."""
-        candidates = [p for p in sorted(free) if isinstance(new[p], dict) == isinstance(item, dict)]
-        for position in candidates:
-            if new[position] == item:
-                return position
-        key = slot.each.key if slot.each is not None else ""
-        for position in candidates:
-            if not all(satisfies(new[position], c, _anywhere) for c in slot.constraints):
-                continue
-            if slot.kind in ("slice", "sole") or key == "ordered":
-                return position
-            if _key_values(slot, new[position]) == _key_values(slot, item):
-                return position
+
+# Ways to find the item that continues another one, the surest first.
+
+
+def _equal(slot: Slot, item: Json, items: list[Json], free: set[int]) -> int | None:
+    return next((p for p in sorted(free) if items[p] == item), None)
+
+
+def _by_key(slot: Slot, item: Json, items: list[Json], free: set[int]) -> int | None:
+    """In the same slot with the same key, which is all of it for a slot of one item."""
+    if slot.kind == "links" or (slot.each is not None and slot.each.key == "ordered"):
         return None
+    sole = slot.kind in ("slice", "sole")
+    for position in _in_slot(slot, item, items, free):
+        if sole or _key_values(slot, items[position]) == _key_values(slot, item):
+            return position
+    return None
+
+
+def _held(slot: Slot, item: Json, items: list[Json], free: set[int]) -> int | None:
+    """One to which something was added since."""
+    return next((p for p in _in_slot(slot, item, items, free) if _holds(item, items[p])), None)
+
+
+def _by_place(slot: Slot, item: Json, items: list[Json], free: set[int]) -> int | None:
+    """The next one, where order is all that tells items apart."""
+    if slot.each is None or slot.each.key != "ordered":
+        return None
+    return next(_in_slot(slot, item, items, free), None)
+
+
+Way: TypeAlias = Callable[[Slot, Json, list[Json], set[int]], int | None]
+_SURE: tuple[Way, ...] = (_equal, _by_key)
+_ALL: tuple[Way, ...] = (_equal, _by_key, _held, _by_place)
+
+
+def _pairs(
+    slots: list[Slot | None],
+    stored: list[Json],
+    items: list[Json],
+    among: list[int],
+    ways: tuple[Way, ...],
+    free: set[int],
+) -> dict[int, int]:
+    """Stored item -> the item that it continues or that continues it, both by position."""
+    found: dict[int, int] = {}
+    for way in ways:
+        for index in among:
+            slot = slots[index]
+            if slot is None or index in found or not free:
+                continue
+            position = way(slot, stored[index], items, free)
+            if position is not None:
+                free.discard(position)
+                found[index] = position
+    return found
+
+
+def _in_slot(slot: Slot, item: Json, items: list[Json], free: set[int]) -> Iterator[int]:
+    for position in sorted(free):
+        other = items[position]
+        if isinstance(other, dict) == isinstance(item, dict) and all(
+            satisfies(other, constraint, _anywhere) for constraint in slot.constraints
+        ):
+            yield position
+
+
+def _holds(item: Json, part: Json) -> bool:
+    """True when an item has all that is in another one."""
+    if isinstance(item, dict) and isinstance(part, dict):
+        return all(name in item and _holds(item[name], value) for name, value in part.items())
+    if isinstance(item, list) and isinstance(part, list):
+        return all(any(_holds(each, value) for each in item) for value in part)
+    return bool(item == part)
 
 
 def _foreign(stored: Json, new: Json, base: Json) -> Json:
     """What becomes of a value that the template does not cover."""
     if isinstance(stored, list):
-        ours = _list(base)
-        fresh = _list(new)
-        return [*fresh, *(x for x in stored if not _is_among(x, ours) and not _is_among(x, fresh))]
+        return _foreign_list(stored, _list(new), _list(base))
     if isinstance(stored, dict) and isinstance(base, dict):
         names = [*stored, *(name for name in _object(new) if name not in stored)]
         kept = {
@@ -136,6 +205,25 @@ def _foreign(stored: Json, new: Json, base: Json) -> Json:
     if new is not None:
         return new
     return None if base is not None and _same(stored, base) else stored
+
+
+def _foreign_list(stored: list[Json], new: list[Json], base: list[Json]) -> list[Json]:
+    result, origins, added = list(new), list(base), []
+    others = [item for item in stored if not _is_among(item, new)]
+    for item in stored:
+        if item in origins:
+            origins.remove(item)
+    for item in others:
+        if _is_among(item, base):
+            continue
+        origin = next((each for each in origins if _holds(item, each)), None)
+        if origin is None:
+            added.append(item)
+            continue
+        origins.remove(origin)
+        if origin in result:
+            result[result.index(origin)] = item
+    return [*result, *added]
 
 
 def _same(one: Json, other: Json) -> bool:
