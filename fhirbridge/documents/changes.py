@@ -85,13 +85,17 @@ class _Comparison:
         stated = dict(self._stated(bundle))
         found = [self._present(ref, one, before.get(ref)) for ref, one in stated.items()]
         made = [self._made(reference, one) for reference, one in stated.items()]
+        gone: dict[str, Statement] = {}
         for one in self._made_before():
             if one.reference in stated:
                 continue
             made.append(Made(one.resource_type, one.resource_id, withdrawn=True))
+            if one.reference in before:
+                gone[one.reference] = before[one.reference]
             if not one.withdrawn:
                 found += self._missing(one.reference, before.get(one.reference))
-        return ChangeSet(tuple(found), tuple(made), pack(stated))
+        # of what is withdrawn the last statement is kept, to know it from what others add
+        return ChangeSet(tuple(found), tuple(made), pack({**gone, **stated}))
 
     def _before(self) -> MappingABC[str, Statement]:
         if not self.source.document_id:
