@@ -91,7 +91,8 @@ class Writer:
                 return f"refs[{target!r}][{scope.lists[entry.list_path]}]"
             return f"[r for rs in refs[{target!r}] for r in rs]"
         if entry.list_path in scope.lists:
-            return f"[refs[{target!r}][{scope.lists[entry.list_path]}]]"
+            own = f"refs[{target!r}][{scope.lists[entry.list_path]}]"
+            return f"([{own}] if {own} is not None else ())"
         return f"[r for r in refs[{target!r}] if r is not None]"
 
     # text --------------------------------------------------------------------------------

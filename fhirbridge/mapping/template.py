@@ -95,7 +95,11 @@ class Template:
     def repeats(self) -> bool:
         """True when another entry reads the key; this one only says more about the same item."""
         names = {name for part in self.entry.key for name in part.split("|")}
-        own = [leaf for leaf in self.leaves if leaf.native in names and leaf.kind == "native"]
+        own = [
+            leaf
+            for leaf in self.leaves
+            if leaf.native in names and leaf.kind == "native" and leaf.rule in self.entry.rules
+        ]
         return any(leaf.identifies for leaf in own) and not any(leaf.rule.reads for leaf in own)
 
     @property

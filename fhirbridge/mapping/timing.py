@@ -97,6 +97,10 @@ def _local_instant(
     )
 
 
+def _weekend(value: Json) -> Json:
+    return ["sat", "sun"] if value == "weekend" else None
+
+
 def _time_of_day(value: Json) -> Json:
     return [value if len(value) > 5 else value + ":00"]
 
@@ -112,5 +116,6 @@ MAKERS: Mapping[str, Maker] = {
     "local-instant": _local_instant,
     "period-unit": _part("period-unit", lambda v: _UNITS.get(_rrule_parts(v).get("FREQ", ""))),
     "time-of-day": _part("time-of-day", _time_of_day, many=True),
+    "weekend": _part("weekend", _weekend, many=True),
     "weekdays": _part("weekdays", _weekdays, many=True),
 }

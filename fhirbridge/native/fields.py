@@ -238,6 +238,10 @@ class Decimal(Value):
     kind = "decimal"
     expected = "a number"
 
+    def __init__(self, *, required: bool = False, minimum: int | None = None) -> None:
+        super().__init__(required=required)
+        self.minimum = minimum
+
     def read(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float | Number):
             raise self.wrong_kind(value)
@@ -250,6 +254,8 @@ class Decimal(Value):
                 f"The number has more than {MAX_DIGITS} digits and would lose some.",
                 rule="exactness",
             )
+        if self.minimum is not None and number < self.minimum:
+            raise refuse(f"The number is below {self.minimum}.", rule="range")
         return number if isinstance(value, float) else value
 
 

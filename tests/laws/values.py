@@ -124,7 +124,8 @@ def value(field: fields.Value, choices: Choices) -> Any:
             low = max(field.minimum, -5)
             return choices.of((low, low + choices.below(40), 2**31 - 1))
         case fields.Decimal():
-            written = choices.of(NUMBERS)
+            low = field.minimum
+            written = choices.of([n for n in NUMBERS if low is None or float(n) >= low])
             return int(written) if written.lstrip("-").isdecimal() else wire.number(written)
         case dates.Date():
             return day(choices)
