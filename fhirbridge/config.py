@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fhirbridge.errors import Issue, Misconfigured
@@ -22,8 +22,10 @@ CONFIG_VARIABLE = "FHIRBRIDGE_CONFIG"  # path of the settings file, default ./fh
 TEST_PREFIX = "FHIRBRIDGE_TEST_"  # read by the test suite only
 
 Auth = Literal["none"]
+UsCore = Literal["6.1.0", "7.0.0", "8.0.1", "9.0.0", "none"]
 
 _AUTHS = ("none",)
+_USCORE: tuple[UsCore, ...] = get_args(UsCore)
 _TRUE = frozenset({"on", "true", "yes", "1"})
 _FALSE = frozenset({"off", "false", "no", "0"})
 
@@ -39,6 +41,7 @@ class Settings:
     base: str = DEFAULT_BASE  # `{base}` of our identifiers, code systems and extensions
     public_url: str | None = None  # what callers see as our FHIR base
     referential_integrity: bool = True
+    uscore_version: UsCore = "6.1.0"  # in which we claim US Core profiles, or none
     custodian: str = "default"
     host: str = "127.0.0.1"
     port: int = 8080
@@ -119,6 +122,8 @@ def _convert(name: str, kind: object, value: object) -> object:
         raise ValueError("it must be a text that is not empty.")
     if name == "auth" and value not in _AUTHS:
         raise ValueError(f"'{value}' is not one of {', '.join(_AUTHS)}.")
+    if name == "uscore_version" and value not in _USCORE:
+        raise ValueError(f"'{value}' is not one of {', '.join(_USCORE)}.")
     if name == "timezone":
         _check_zone(value)
     if name in ("base", "public_url"):

@@ -9,6 +9,7 @@ from fhirbridge import config
 from fhirbridge.cli import output
 from fhirbridge.conversion.identity import DEMO_NAMESPACE, Identity
 from fhirbridge.conversion.mappings import Mappings, load_mappings
+from fhirbridge.conversion.own_codes import own_codes
 from fhirbridge.conversion.to_fhir import to_fhir
 from fhirbridge.conversion.to_native import to_native
 from fhirbridge.errors import InvalidContent, Issue
@@ -54,7 +55,7 @@ def command(
         if reverse:
             result, issues = _backward(data, kind, mappings)
         else:
-            result, issues = _forward(data, mappings, Identity(namespace))
+            result, issues = _forward(data, mappings, Identity(namespace), settings.uscore_version)
         results.append(
             {"result": result, "issues": [i.to_json() for i in issues]} if as_json else result
         )
@@ -66,11 +67,11 @@ def command(
 
 
 def _forward(
-    data: JsonObject, mappings: Mappings, identity: Identity
+    data: JsonObject, mappings: Mappings, identity: Identity, uscore_version: str
 ) -> tuple[JsonObject, list[Issue]]:
     document = documents.load(documents.kind_of(data), data)
-    made = to_fhir(document, mappings[document.kind], identity)
-    faults = check(made.bundle)
+    made = to_fhir(document, mappings[document.kind], identity, uscore_version=uscore_version)
+    faults = check(made.bundle, ours=True, own_codes=own_codes(mappings))
     return made.bundle, [*document.issues, *made.issues, *faults]
 
 

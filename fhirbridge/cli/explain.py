@@ -29,7 +29,9 @@ def command(file: Path, fhirpath: str | None, as_json: bool) -> int:
     data = output.read_json(file)
     document = documents.load(documents.kind_of(data), data)
     mapping = mappings[document.kind]
-    made = to_fhir(document, mapping, Identity(), explain=True)
+    made = to_fhir(
+        document, mapping, Identity(), explain=True, uscore_version=settings.uscore_version
+    )
     chosen = [item for item in made.lineage if fhirpath is None or _below(item.path, fhirpath)]
     unmapped = {
         name: mapping.pack.excused[name] for name in document.data if excused(mapping.pack, name)

@@ -30,7 +30,12 @@ def command(source: str, partner: str, dry_run: bool, as_json: bool) -> None:
     """
     bridge = bridges.build(config.load())
     try:
-        prepared = prepare(_read(bridge, source), bridge.mappings, bridge.custodian.namespace)
+        prepared = prepare(
+            _read(bridge, source),
+            bridge.mappings,
+            bridge.custodian.namespace,
+            uscore_version=bridge.settings.uscore_version,
+        )
         if not as_json:
             output.print_issues(
                 issue for issue in prepared.issues if issue.severity != "information"

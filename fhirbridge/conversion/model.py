@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fhirbridge.conversion.presentation import Presentation
 from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.mapping.lineage import Explanation
@@ -31,7 +32,8 @@ class PackStamp:
 class ToFhir:
     """A document as a transaction Bundle. `lineage` is empty unless it was asked for.
 
-    `entries` names the mapping entry that made each resource, by `Type/id`.
+    `entries` names the mapping entry that made each resource, by `Type/id`. `presentation` gives
+    a resource that is changed afterwards its claims and text again.
     """
 
     bundle: Resource
@@ -39,6 +41,7 @@ class ToFhir:
     lineage: tuple[Explanation, ...]
     stamp: PackStamp
     entries: Mapping[str, str]
+    presentation: Presentation
 
 
 @dataclass(frozen=True, slots=True)

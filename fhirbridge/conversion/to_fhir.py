@@ -8,6 +8,12 @@ from urllib.parse import quote
 
 from fhirbridge.conversion.identity import Identity
 from fhirbridge.conversion.model import PackStamp, ToFhir
+from fhirbridge.conversion.presentation import (
+    DEFAULT_USCORE,
+    Presentation,
+    Presented,
+    explanations,
+)
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping.compiler import EncodedResource, Mapping
 from fhirbridge.mapping.lineage import Explanation
@@ -15,18 +21,40 @@ from fhirbridge.native.documents import Document
 
 
 def to_fhir(
-    document: Document, mapping: Mapping, identity: Identity, *, explain: bool = False
+    document: Document,
+    mapping: Mapping,
+    identity: Identity,
+    *,
+    explain: bool = False,
+    uscore_version: str = DEFAULT_USCORE,
 ) -> ToFhir:
-    """Convert a loaded document. Warnings of loading it are the caller's to add."""
+    """Convert a loaded document. Warnings of loading it are the caller's to add.
+
+    Each resource claims the US Core profiles that it satisfies in `uscore_version` (`none`: no
+    claims), and has a text.
+    """
     encoded = mapping.encode(document.data, identity.namespace, trace=explain)
-    entries = [_entry(item, mapping) for item in encoded.resources]
+    presentation = Presentation(
+        (
+            Presented(item.instance.reference, item.resource, item.instance.entry.content_class)
+            for item in encoded.resources
+        ),
+        uscore_version,
+    )
+    entries: list[JsonObject] = []
+    lineage: list[Explanation] = []
+    for item in encoded.resources:
+        entry = item.instance.entry
+        resource = presentation.present(item.resource, entry.content_class)
+        entries.append(_entry(item, resource, mapping))
+        if explain:
+            lineage += [*item.explanations, *explanations(resource, entry)]
     bundle: Resource = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    lineage: list[Explanation] = [e for item in encoded.resources for e in item.explanations]
     named = {
         f"{item.instance.entry.type}/{item.instance.resource_id}": item.instance.entry.name
         for item in encoded.resources
     }
-    return ToFhir(bundle, encoded.issues, tuple(lineage), stamp(mapping), named)
+    return ToFhir(bundle, encoded.issues, tuple(lineage), stamp(mapping), named, presentation)
 
 
 def stamp(mapping: Mapping) -> PackStamp:
@@ -36,14 +64,14 @@ def stamp(mapping: Mapping) -> PackStamp:
     return PackStamp(pack.name, pack.version, pack.hash, tuple(editions))
 
 
-def _entry(item: EncodedResource, mapping: Mapping) -> JsonObject:
+def _entry(item: EncodedResource, resource: Resource, mapping: Mapping) -> JsonObject:
     request: JsonObject = {"method": "POST", "url": item.instance.entry.type}
     token = business_identifier(item, mapping)
     if token:
         request["ifNoneExist"] = f"identifier={token}"
     return {
         "fullUrl": item.instance.reference,
-        "resource": item.resource,
+        "resource": resource,
         "request": request,
     }
 

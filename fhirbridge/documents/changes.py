@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Literal
 
 from fhirbridge.conversion.model import ToFhir
+from fhirbridge.conversion.presentation import Presentation
 from fhirbridge.conversion.statements import Statement, combine, is_shared, pack, state, unpack
 from fhirbridge.conversion.update import update
 from fhirbridge.documents.withdrawal import restored_form, withdrawn_form
 from fhirbridge.fhir import references, wire
 from fhirbridge.jsontypes import Resource
 from fhirbridge.mapping.compiler import Mapping
+from fhirbridge.mapping.engine_made import bare
 from fhirbridge.mapping.selecting import Points
 from fhirbridge.storage import document_resources as shelf
 from fhirbridge.storage import documents as store
@@ -68,7 +70,8 @@ def changes(
     session: Session, custodian_id: int, made: ToFhir, mapping: Mapping, source: Source
 ) -> ChangeSet:
     """What storing a document that this mapping converted would change."""
-    return _Comparison(session, custodian_id, mapping, source, made.entries).run(made.bundle)
+    compare = _Comparison(session, custodian_id, mapping, source, made.entries, made.presentation)
+    return compare.run(made.bundle)
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class _Comparison:
     mapping: Mapping
     source: Source
     entries: MappingABC[str, str]  # Type/id -> entry
+    presentation: Presentation
     others: dict[int, dict[str, Statement]] = field(default_factory=dict)
 
     def run(self, bundle: Resource) -> ChangeSet:
@@ -110,7 +114,7 @@ class _Comparison:
     def _stated(self, bundle: Resource) -> Iterator[tuple[str, Statement]]:
         local = {entry["fullUrl"]: _reference(entry["resource"]) for entry in bundle["entry"]}
         for entry in bundle["entry"]:
-            resource = references.rewrite(entry["resource"], local)
+            resource = references.rewrite(bare(entry["resource"]), local)
             reference = _reference(resource)
             template = self.mapping.compiled[self.entries[reference]].template
             yield reference, state(resource, template, self._points)
@@ -128,10 +132,13 @@ class _Comparison:
             new, base = self._combined(reference, own, before)
         current = self._current(reference)
         if current is None or current.deleted:
-            return Change("create", reference, new, current, entry.content_class)
+            created = self.presentation.present(new, entry.content_class)
+            return Change("create", reference, created, current, entry.content_class)
         template = self.mapping.compiled[own.entry].template
         stored = wire.parse(current.content)
-        laid = update(restored_form(stored), new, template, self._points, base=base)
+        plain = restored_form(bare(stored))
+        laid = update(plain, new, template, self._points, base=base)
+        laid = self._presented(laid, plain, entry.content_class)
         action: Action = "keep" if says_the_same(laid, stored) else "update"
         return Change(action, reference, laid, current, entry.content_class)
 
@@ -145,16 +152,23 @@ class _Comparison:
         content_class = known.entry.content_class if known is not None else ""
         document_id = self.source.document_id
         if not shelf.others_hold(self.session, self.custodian_id, document_id, reference):
-            gone = withdrawn_form(stored)
+            gone = self.presentation.present(withdrawn_form(stored), content_class)
             yield Change("withdraw", reference, gone, current, content_class)
             return
         rest = self._others(reference)
         if before is None or known is None or not rest:
             return
         new, base = combine(_newest_first(rest)), self._combination(reference, before)
-        laid = update(stored, new, known.template, self._points, base=base)
+        plain = bare(stored)
+        laid = update(plain, new, known.template, self._points, base=base)
+        laid = self._presented(laid, plain, content_class)
         if not says_the_same(laid, stored):
             yield Change("update", reference, laid, current, content_class)
+
+    def _presented(self, laid: Resource, before: Resource, content_class: str) -> Resource:
+        """With claims and text. A text that somebody wrote stays while nothing else changes."""
+        keep = "text" in laid and says_the_same(laid, before)
+        return self.presentation.present(laid, content_class, keep_text=keep)
 
     def _combined(
         self, reference: str, own: Statement, before: Statement | None

@@ -14,6 +14,7 @@ from uuid import UUID
 from fhirbridge.conversion.identity import Identity
 from fhirbridge.conversion.mappings import Mappings
 from fhirbridge.conversion.model import ToFhir
+from fhirbridge.conversion.presentation import DEFAULT_USCORE
 from fhirbridge.conversion.to_fhir import to_fhir
 from fhirbridge.documents.changes import ChangeSet, Source, changes
 from fhirbridge.errors import Conflict, InvalidContent, Issue
@@ -84,12 +85,23 @@ class Received:
 
 
 def prepare(
-    data: JsonObject, mappings: Mappings, namespace: UUID, *, explain: bool = False
+    data: JsonObject,
+    mappings: Mappings,
+    namespace: UUID,
+    *,
+    explain: bool = False,
+    uscore_version: str = DEFAULT_USCORE,
 ) -> Prepared:
     """Load, map and validate. Raises InvalidContent with all findings."""
     document = native.load(native.kind_of(data), data)
-    made = to_fhir(document, mappings[document.kind], Identity(namespace), explain=explain)
-    faults = [issue for issue in check(made.bundle) if issue.is_error]
+    made = to_fhir(
+        document,
+        mappings[document.kind],
+        Identity(namespace),
+        explain=explain,
+        uscore_version=uscore_version,
+    )
+    faults = [issue for issue in check(made.bundle, ours=True) if issue.is_error]
     if faults:
         raise InvalidContent.of(faults)
     return Prepared(document, wire.dump(data), made, (*document.issues, *made.issues))

@@ -45,7 +45,13 @@ def prepare_as(bridge: Bridge, kind: Kind, data: JsonObject, *, explain: bool = 
     if kind_of(data) != kind:
         sentence = f"The address is for documents of the schema fhirbridge.{kind}."
         raise InvalidContent(Issue("value", sentence, expression=("$.schema",), rule="schema"))
-    return prepare(data, bridge.mappings, bridge.custodian.namespace, explain=explain)
+    return prepare(
+        data,
+        bridge.mappings,
+        bridge.custodian.namespace,
+        explain=explain,
+        uscore_version=bridge.settings.uscore_version,
+    )
 
 
 def find(bridge: Bridge, kind: Kind, record_id: str, *, source: str = "") -> StoredDocument:

@@ -7,6 +7,7 @@ from fhirbridge.errors import Issue
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping import paths
 from fhirbridge.mapping.codec import CodecError, DecodeContext
+from fhirbridge.mapping.engine_made import bare
 from fhirbridge.mapping.model import Rule
 from fhirbridge.mapping.narrowing import native_of
 from fhirbridge.mapping.selecting import Points, satisfies
@@ -35,7 +36,7 @@ class Decoder:
     def walk(self, resource: Resource) -> Walked:
         """Take a resource apart. Never raises for content; what does not fit becomes issues."""
         walked = Walked(self._template, resource)
-        content = {name: value for name, value in resource.items() if name not in _OWN}
+        content = {name: value for name, value in bare(resource).items() if name not in _OWN}
         if isinstance(content.get("meta"), dict):
             meta = {k: v for k, v in content["meta"].items() if k not in _OWN_META}
             content["meta"] = meta
