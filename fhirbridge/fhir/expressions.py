@@ -1,7 +1,8 @@
 """The grammar of the FHIRPath subset that SearchParameter expressions use: text -> tree.
 
-Covered: paths, `[n]`, `first()`, `last()`, `|`, `as`, `.as()`, `.ofType()`, `.where()`, `.exists()`, `.extension()`,
-`hasExtension()`, `resolve() is X`, `and`, `=`, `!=`, `%resource`, literals.
+Covered: paths, `[n]`, `first()`, `last()`, `|`, `as`, `.as()`, `.ofType()`, `.where()`,
+`.exists()`, `.extension()`, `hasExtension()`, `resolve() is X`, `and`, `=`, `!=`, `%resource`,
+literals.
 Source: FHIRPath 2.0 (hl7.org/fhirpath), R4 searchparameter.html#expression
 """
 

@@ -14,7 +14,7 @@ from fhirbridge.fhir.search_parameters import search_parameters
 from fhirbridge.interactions import patch_json
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
-from fhirbridge.interactions.supported import INTERACTIONS, Route
+from fhirbridge.interactions.supported import INTERACTIONS, OPERATIONS, Route
 from fhirbridge.jsontypes import JsonObject, Resource
 
 
@@ -53,6 +53,7 @@ def statement(base: str, *, date: str, enforced: bool) -> Resource:
             "searchInclude": ["*", *_includes(resource_type)],
             **_unless_empty("searchRevInclude", reverse_includes[resource_type]),
             "searchParam": _search_parameters(resource_type),
+            "operation": _operations(resource_type),
         }
         for resource_type in sorted(definitions().resource_types)
     ]
@@ -105,6 +106,17 @@ def _reverse_includes() -> dict[str, list[str]]:
             for target in parameter.targets if parameter.type == "reference" else ():
                 found.get(target, []).append(f"{source}:{parameter.code}")
     return found
+
+
+def _operations(resource_type: str) -> list[JsonObject]:
+    return [
+        {
+            "name": each.name.removeprefix("$"),
+            "definition": f"http://hl7.org/fhir/OperationDefinition/{each.definition}",
+        }
+        for each in OPERATIONS
+        if not each.types or resource_type in each.types
+    ]
 
 
 def _search_parameters(resource_type: str) -> list[JsonObject]:

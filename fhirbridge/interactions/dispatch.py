@@ -11,10 +11,16 @@ from fhirbridge.interactions.create import create
 from fhirbridge.interactions.delete import conditional_delete, delete
 from fhirbridge.interactions.history import history
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.operations.document import document
+from fhirbridge.interactions.operations.everything import everything
+from fhirbridge.interactions.operations.expand import expand
+from fhirbridge.interactions.operations.translate import translate
+from fhirbridge.interactions.operations.validate import validate
+from fhirbridge.interactions.operations.validate_code import validate_code
 from fhirbridge.interactions.patch import conditional_patch, patch
 from fhirbridge.interactions.read import read
 from fhirbridge.interactions.search import search
-from fhirbridge.interactions.supported import INTERACTIONS, Route, route
+from fhirbridge.interactions.supported import INTERACTIONS, OPERATIONS, Route, route
 from fhirbridge.interactions.update import conditional_update, update
 from fhirbridge.interactions.vread import vread
 
@@ -33,6 +39,12 @@ def _bundle(request: FhirRequest, context: Context, _route: Route) -> FhirRespon
 
 _ANSWERS: Mapping[str, Answer] = MappingProxyType(
     {
+        "$document": document,
+        "$everything": everything,
+        "$expand": expand,
+        "$translate": translate,
+        "$validate": validate,
+        "$validate-code": validate_code,
         "bundle": _bundle,
         "capabilities": capabilities,
         "conditional_delete": conditional_delete,
@@ -48,4 +60,4 @@ _ANSWERS: Mapping[str, Answer] = MappingProxyType(
         "vread": vread,
     }
 )
-assert _ANSWERS.keys() == {interaction.name for interaction in INTERACTIONS}  # noqa: S101
+assert _ANSWERS.keys() == {each.name for each in (*INTERACTIONS, *OPERATIONS)}  # noqa: S101

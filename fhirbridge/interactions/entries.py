@@ -21,7 +21,7 @@ _CONDITIONS = {
     "ifModifiedSince": "if-modified-since",
     "ifNoneExist": "if-none-exist",
 }
-_WITH_RESOURCE = frozenset({"create", "update", "conditional_update", "patch", "conditional_patch"})
+WITH_RESOURCE = frozenset({"create", "update", "conditional_update", "patch", "conditional_patch"})
 _PHRASES = {
     200: "OK",
     201: "Created",
@@ -87,7 +87,7 @@ def read_entry(entry: bundles.BundleEntry, preferences: Preferences) -> Entry:
     found = route(request.method, request.path)
     if found.interaction.name == "bundle":
         raise InvalidContent(Issue("not-supported", "A Bundle cannot hold a batch request."))
-    if entry.resource is None and found.interaction.name in _WITH_RESOURCE:
+    if entry.resource is None and found.interaction.name in WITH_RESOURCE:
         raise InvalidContent(Issue("required", f"An entry with {method} needs a resource."))
     return Entry(entry.index, entry.full_url, request, found)
 

@@ -69,6 +69,31 @@ INTERACTIONS = (
     Interaction("search", COMPARTMENT, "compartment", "POST", ("{type}", "{id}", "_search")),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: its name after the `$`, its definition, and where it can be called.
+
+    `types` () means all. What changes nothing can also be called by GET.
+    """
+
+    name: str
+    definition: str
+    types: tuple[str, ...]
+    levels: tuple[Level, ...]
+    methods: tuple[str, ...] = ("GET", "POST")
+
+
+OPERATIONS = (
+    Operation("$validate", "Resource-validate", (), ("type", "instance")),
+    Operation("$everything", "Patient-everything", ("Patient",), ("instance",)),
+    Operation("$document", "Composition-document", ("Composition",), ("instance",)),
+    Operation("$translate", "ConceptMap-translate", ("ConceptMap",), ("type", "instance")),
+    Operation("$expand", "ValueSet-expand", ("ValueSet",), ("type", "instance")),
+    Operation("$validate-code", "ValueSet-validate-code", ("ValueSet",), ("type", "instance")),
+)
+_OPERATIONS = {operation.name: operation for operation in OPERATIONS}
+
 _RESERVED = frozenset({"metadata", "_history", "_search"})
 
 
@@ -86,6 +111,14 @@ def _shape(path: tuple[str, ...]) -> tuple[str, ...]:
 _BY_SHAPE: dict[tuple[str, ...], dict[str, Interaction]] = {}
 for _interaction in INTERACTIONS:
     _BY_SHAPE.setdefault(_interaction.path, {})[_interaction.method] = _interaction
+for _operation in OPERATIONS:
+    for _level in _operation.levels:
+        _before = ("{type}", "{id}") if _level == "instance" else ("{type}",)
+        for _method in _operation.methods:
+            _called = Interaction(
+                _operation.name, _operation.name, _level, _method, (*_before, _operation.name)
+            )
+            _BY_SHAPE.setdefault(_called.path, {})[_method] = _called
 
 
 def route(method: str, path: tuple[str, ...]) -> Route:
@@ -103,6 +136,9 @@ def route(method: str, path: tuple[str, ...]) -> Route:
         raise NotFound(
             Issue("not-supported", "The address does not start with a resource type of R4.")
         )
+    operation = _OPERATIONS.get(path[-1]) if path else None
+    if operation is not None and operation.types and resource_type not in operation.types:
+        raise _nothing_here()
     interaction = known.get(method)
     if interaction is not None and interaction.code == COMPARTMENT:
         _check_compartment(resource_type, member_type)

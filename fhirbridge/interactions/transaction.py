@@ -12,7 +12,14 @@ from fhirbridge.fhir import bundles
 from fhirbridge.fhir.validation import check
 from fhirbridge.interactions import conditional, gate
 from fhirbridge.interactions.context import Context, Handle, Unit
-from fhirbridge.interactions.entries import Entry, place_of, read_entry, respond, within
+from fhirbridge.interactions.entries import (
+    WITH_RESOURCE,
+    Entry,
+    place_of,
+    read_entry,
+    respond,
+    within,
+)
 from fhirbridge.interactions.linking import ConditionalReferences, links_between
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, Preferences
 from fhirbridge.interactions.update import refuse_taken
@@ -79,7 +86,8 @@ def _check_contents(entries: list[Entry]) -> None:
     issues: list[Issue] = []
     for entry in entries:
         resource = entry.request.resource
-        if resource is None or entry.request.method == "GET":
+        interaction = entry.route.interaction.name
+        if resource is None or interaction not in WITH_RESOURCE:
             continue
         is_patch = entry.request.method == "PATCH"  # its result is checked, once it is known
         faults = [] if is_patch else gate.faults(resource, entry.route.resource_type)

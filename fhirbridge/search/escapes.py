@@ -5,6 +5,7 @@ Source: R4 search.html#escaping
 
 import re
 
+_SPECIAL = re.compile(r"([,|$\\])")
 _ESCAPED = re.compile(r"\\([,|$\\])")
 
 
@@ -21,6 +22,11 @@ def split(text: str, separator: str) -> list[str]:
         parts[-1] += character
         escaped = character == "\\" and not escaped
     return parts
+
+
+def escape(text: str) -> str:
+    """The text as a search value that means it literally."""
+    return _SPECIAL.sub(r"\\\1", text)
 
 
 def unescape(text: str) -> str:

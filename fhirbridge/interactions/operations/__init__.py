@@ -1,0 +1,1 @@
+"""The operations (`$name`), one module each. Source: R4 operations.html"""
