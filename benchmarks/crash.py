@@ -143,6 +143,7 @@ def run(handoffs: int, seed: int, directory: Path) -> bool:
                 break
         wait(lambda: feeder.process.poll() is not None, seconds=120)
         wait(lambda: len(delivered(bridge)) >= handoffs, seconds=120)
+        wait(partial(is_up, url))  # the last kill may have been the EHR's
         faults = verify(bridge, url, acknowledged(feeder))
     finally:
         codes = [victim.stop() for victim in workers]
@@ -170,6 +171,13 @@ def progress(feeder: Victim, bridge: Bridge) -> int:
 def has_come_to(goal: int, feeder: Victim, bridge: Bridge) -> bool:
     """True once so much was acknowledged and delivered."""
     return progress(feeder, bridge) >= goal
+
+
+def is_up(url: str) -> bool:
+    """True once the EHR answers."""
+    with PartnerClient(PartnerSession(url)) as client:
+        answer = client.read("metadata")
+    return isinstance(answer, Answer) and answer.status == 200
 
 
 def acknowledged(feeder: Victim) -> set[int]:
