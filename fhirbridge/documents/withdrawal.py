@@ -10,12 +10,14 @@ from fhirbridge.config import DEFAULT_BASE
 from fhirbridge.jsontypes import Json, Resource
 
 WITHDRAWN_TAG = {"system": f"{DEFAULT_BASE}/CodeSystem/document-state", "code": "withdrawn"}
+_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 
 _STATES: Mapping[str, tuple[str, Json]] = {
     "Appointment": ("status", "cancelled"),
     "CarePlan": ("status", "revoked"),
     "CareTeam": ("status", "inactive"),
     "Communication": ("status", "entered-in-error"),
+    "Condition": ("clinicalStatus", {"coding": [{"system": _CLINICAL, "code": "inactive"}]}),
     "Consent": ("status", "inactive"),
     "Coverage": ("status", "cancelled"),
     "CoverageEligibilityRequest": ("status", "cancelled"),
@@ -24,6 +26,7 @@ _STATES: Mapping[str, tuple[str, Json]] = {
     "Encounter": ("status", "cancelled"),
     "EpisodeOfCare": ("status", "cancelled"),
     "Goal": ("lifecycleStatus", "cancelled"),
+    "HealthcareService": ("active", False),
     "MedicationRequest": ("status", "stopped"),
     "Observation": ("status", "cancelled"),
     "QuestionnaireResponse": ("status", "stopped"),
@@ -53,4 +56,6 @@ def restored_form(resource: Resource) -> Resource:
         return resource
     kept = [tag for tag in tags if tag != WITHDRAWN_TAG]
     rest = {name: value for name, value in meta.items() if name != "tag"}
-    return {**resource, "meta": {**rest, "tag": kept} if kept else rest}
+    remaining = {**rest, "tag": kept} if kept else rest
+    bare = {name: value for name, value in resource.items() if name != "meta"}
+    return {**bare, "meta": remaining} if remaining else bare

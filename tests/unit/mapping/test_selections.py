@@ -1,8 +1,16 @@
 """Which plan items are services, and that selections of one group divide what they select from."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from fhirbridge.conversion.mappings import load_mapping
+from fhirbridge.mapping.check import check, readers
+from fhirbridge.mapping.loader import read_pack
+from fhirbridge.mapping.model import MappingFault
 from fhirbridge.mapping.selections import SELECTIONS, group_of, is_risk, is_service
+from tests.unit.mapping.packs import BASE, SHAPE, edited, write_pack
 
 ITEMS = {
     "a therapist": ({"kind": "outpatient-therapy"}, True),
@@ -41,3 +49,34 @@ def test_only_a_whole_group_reads_a_field_completely() -> None:
     assert not group_of({"service"})
     assert not group_of({"service", ""})
     assert not group_of({"service", "not-at-risk"})
+
+
+HEAD = "enrollment/mapping.yaml"
+FAULTS = {
+    "an unknown selection": ("sometimes", "no selection sometimes"),
+    "a part of the items": ("service", "goals[].text is read only where service"),
+}
+
+
+@pytest.mark.parametrize(("where", "words"), FAULTS.values(), ids=FAULTS)
+def test_a_pack_that_leaves_items_out_does_not_start(
+    tmp_path: Path, where: str, words: str
+) -> None:
+    head = edited(HEAD, "goal: {type: Goal,", f"goal: {{type: Goal, where: {where},")
+    layer = write_pack(tmp_path, mapping=head)
+
+    try:
+        found = list(check(read_pack("enrollment", [layer], base=BASE), SHAPE))
+    except MappingFault as error:
+        found = list(error.issues)
+
+    assert any(words in issue.diagnostics for issue in found), found
+
+
+def test_a_questionnaire_response_with_a_reason_is_a_home() -> None:
+    template = load_mapping("aftercare-plan", base=BASE).compiled["safety-content"].template
+
+    found = readers({"safety-content": template})["safetyPlan.warningSigns[]"]
+
+    assert [reader.home for reader in found] == ["element"]
+    assert [replace(reader, reason="").home for reader in found] == ["carrier"]
