@@ -1,7 +1,8 @@
 """Document -> FHIR: one transaction Bundle whose entries create each resource once.
 
 Every entry has the resource's deterministic id as `urn:uuid:` fullUrl and a conditional create on
-its business identifier, so that sending the Bundle again creates nothing (R4 http.html#ccreate).
+its business identifier, so that sending the Bundle again creates nothing (R4 http.html#ccreate). A
+type without identifiers (Provenance) is put under its id instead (R4 http.html#upsert).
 """
 
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from fhirbridge.conversion.presentation import (
     Presented,
     explanations,
 )
+from fhirbridge.fhir.definitions import definitions
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping.compiler import EncodedResource, Mapping
 from fhirbridge.mapping.lineage import Explanation
@@ -65,9 +67,12 @@ def stamp(mapping: Mapping) -> PackStamp:
 
 
 def _entry(item: EncodedResource, resource: Resource, mapping: Mapping) -> JsonObject:
-    request: JsonObject = {"method": "POST", "url": item.instance.entry.type}
+    resource_type = item.instance.entry.type
+    request: JsonObject = {"method": "POST", "url": resource_type}
     token = business_identifier(item, mapping)
-    if token:
+    if definitions().resolve(resource_type, ("identifier",)) is None:
+        request = {"method": "PUT", "url": f"{resource_type}/{item.instance.resource_id}"}
+    elif token:
         request["ifNoneExist"] = f"identifier={token}"
     return {
         "fullUrl": item.instance.reference,

@@ -20,6 +20,7 @@ class Abilities:
     create: frozenset[str] = frozenset()
     conditional_create: frozenset[str] = frozenset()
     update: frozenset[str] = frozenset()
+    update_create: frozenset[str] = frozenset()  # an update that may create
     delete: frozenset[str] = frozenset()
     find: frozenset[str] = frozenset()  # search_type with the parameter `identifier`
     software: str = ""
@@ -41,6 +42,10 @@ class Abilities:
         """True if resources of this type can be updated, as far as is known."""
         return not self.known or resource_type in self.update
 
+    def can_place(self, resource_type: str) -> bool:
+        """True if a resource of this type can be put under an id of ours; never only hoped for."""
+        return resource_type in self.update_create
+
 
 def abilities_of(capability: Resource | None) -> Abilities:
     """Read a CapabilityStatement; None, or one without a server part, is "not known"."""
@@ -55,6 +60,7 @@ def abilities_of(capability: Resource | None) -> Abilities:
         return frozenset(name for name, one in resources.items() if code in set(_codes(one)))
 
     create = offering("create")
+    update = offering("update")
     searchable = offering("search-type")
     return Abilities(
         known=True,
@@ -65,7 +71,10 @@ def abilities_of(capability: Resource | None) -> Abilities:
         conditional_create=frozenset(
             name for name in create if resources[name].get("conditionalCreate") is True
         ),
-        update=offering("update"),
+        update=update,
+        update_create=frozenset(
+            name for name in update if resources[name].get("updateCreate") is True
+        ),
         delete=offering("delete"),
         find=frozenset(
             name

@@ -174,12 +174,18 @@ def _decide(entry: JsonObject, abilities: Abilities, held: Mapping[str, Held]) -
     resource: Resource = entry["resource"]
     resource_type = str(resource["resourceType"])
     full_url = str(entry["fullUrl"])
-    search = str((entry.get("request") or {}).get("ifNoneExist") or "")
+    request = entry.get("request") or {}
+    search = str(request.get("ifNoneExist") or "")
     there = held.get(full_url)
+    location = there.location if there else ""
     action: Action
     if there is not None:
         may_update = resource_type not in NEVER_UPDATED and abilities.can_update(resource_type)
         action = "update" if may_update and not there.unchanged else "keep"
+    elif request.get("method") == "PUT":
+        # without an identifier only an id of ours keeps a second sending from making a second one
+        action = "update" if abilities.can_place(resource_type) else "drop"
+        location = str(request["url"])
     elif abilities.can_create(resource_type):
         action = "create"
     else:
@@ -189,7 +195,7 @@ def _decide(entry: JsonObject, abilities: Abilities, held: Mapping[str, Held]) -
         resource,
         action,
         search,
-        location=there.location if there else "",
+        location=location,
         conditional=abilities.can_create_conditionally(resource_type),
         differs=there is not None and not there.unchanged,
     )
@@ -273,7 +279,7 @@ def _losses(made: SendPlan, abilities: Abilities) -> Iterable[str]:
         yield (
             f"{_counted(made.dropped)} cannot be stored at the partner; links become identifiers."
         )
-    updates = [entry for entry in made.entries if entry.action == "update"]
+    updates = [entry for entry in made.entries if entry.action == "update" and entry.differs]
     if updates:
         yield f"{_counted(updates)} at the partner are replaced by the newer version."
     older = [entry for entry in made.kept if entry.differs and entry.resource_type != "Task"]

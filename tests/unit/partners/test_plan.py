@@ -149,6 +149,27 @@ def test_what_the_partner_holds_is_kept_or_updated_but_never_a_task() -> None:
     }
 
 
+@pytest.mark.parametrize(("offered", "action"), [(True, "update"), (False, "drop")])
+def test_what_has_no_identifier_is_put_where_the_partner_takes_our_id(
+    offered: bool, action: str
+) -> None:
+    put = {
+        "fullUrl": "urn:uuid:p1",
+        "resource": {"resourceType": "Provenance", "target": [to(PLAN)]},
+        "request": {"method": "PUT", "url": "Provenance/p1"},
+    }
+    statement = capability("transaction", types=(*TYPES, "Provenance"))
+    for one in statement["rest"][0]["resource"]:
+        one["updateCreate"] = offered
+
+    made = plan({**BUNDLE, "entry": [*BUNDLE["entry"], put]}, abilities_of(statement))
+
+    (found,) = (one for one in made.everything if one.resource_type == "Provenance")
+    assert found.action == action
+    assert found.location == "Provenance/p1"
+    assert not any("replaced" in loss for loss in made.losses)
+
+
 def test_the_plan_can_be_shown_without_anything_of_the_record() -> None:
     shown = plan(BUNDLE, abilities_of(capability("batch"))).to_json()
 
