@@ -200,7 +200,8 @@ def _strings(value: Json) -> Iterator[str]:
             waiting.extend(current)
 
 
-def _parse_int(text: str) -> int | decimal.Decimal:
+def whole_number(text: str) -> int | decimal.Decimal:
+    """The integer that a JSON text writes; a Decimal where an int would not write it alike."""
     # -0 would lose its sign, and orjson writes no integer beyond 64 bits.
     return int(text) if len(text) <= 18 and text != "-0" else number(text)
 
@@ -228,6 +229,6 @@ def _refuse(diagnostics: str) -> NoReturn:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_parse_object,
     parse_float=number,
-    parse_int=_parse_int,
+    parse_int=whole_number,
     parse_constant=_parse_constant,
 )

@@ -65,8 +65,8 @@ def statement(base: str, *, date: str, enforced: bool) -> Resource:
         "software": {"name": "fhirbridge", "version": __version__},
         "implementation": {"description": "fhirbridge FHIR R4 API", "url": base},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/fhir+json", patch_json.MEDIA_TYPE],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
+        "patchFormat": ["application/fhir+json", "application/fhir+xml", patch_json.MEDIA_TYPE],
         "rest": [
             {
                 "mode": "server",

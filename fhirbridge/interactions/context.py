@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from fhirbridge.bridge import Bridge
-from fhirbridge.errors import Conflict, InvalidContent, Issue
+from fhirbridge.conversion.published import TYPES, is_ours
+from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
 from fhirbridge.fhir import wire
 from fhirbridge.interactions.entries import in_entry
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
@@ -32,6 +33,7 @@ class Unit:
     written: dict[str, ResourceVersion] = field(default_factory=dict)
     deleted: dict[str, ResourceVersion] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)  # the entry of a transaction
+    base: str = ""  # the canonical base of what is ours
 
     @property
     def custodian_id(self) -> int:
@@ -52,8 +54,10 @@ class Unit:
     ) -> ResourceVersion:
         """Store a resource as the next version of `current`, or as a new one under the id.
 
-        Returns `current` itself if nothing changed.
+        Returns `current` itself if nothing changed. Raises Forbidden for what this program
+        publishes itself.
         """
+        self._refuse_ours(resource, current)
         if current is None:
             version = resources.create(
                 self.session, self.circumstances, resource, resource_id=resource_id, method=method
@@ -68,11 +72,21 @@ class Unit:
         return version
 
     def delete(self, current: ResourceVersion) -> ResourceVersion:
-        """Delete a resource that exists."""
+        """Delete a resource that exists. Raises Forbidden for what this program publishes."""
+        self._refuse_ours(wire.parse(current.content), None)
         version = resources.delete(self.session, self.circumstances, current=current)
         self.deleted[version.reference] = version
         self.written.pop(version.reference, None)
         return version
+
+    def _refuse_ours(self, resource: Resource, current: ResourceVersion | None) -> None:
+        if resource.get("resourceType") not in TYPES:
+            return
+        stored = wire.parse(current.content) if current and not current.deleted else {}
+        if is_ours(resource, self.base) or is_ours(stored, self.base):
+            raise Forbidden(
+                Issue("forbidden", "This resource is made from the mapping packs; it is read-only.")
+            )
 
     def check(self) -> None:
         """Referential integrity of everything written and deleted; issues name the entry.
@@ -142,7 +156,7 @@ class Context:
             yield self.unit
             return
         with self.bridge.database.transaction() as session:
-            unit = Unit(session, self._circumstances())
+            unit = Unit(session, self._circumstances(), base=self.bridge.settings.base)
             yield unit
             if self.bridge.settings.referential_integrity:
                 unit.check()

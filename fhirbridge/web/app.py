@@ -9,7 +9,7 @@ from fhirbridge import config
 from fhirbridge.bridge import Bridge
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.validation import check
-from fhirbridge.web import api, errors, fhir_api, health
+from fhirbridge.web import api, compression, errors, fhir_api, health
 
 
 def create_app(bridge: Bridge) -> Flask:
@@ -22,6 +22,7 @@ def create_app(bridge: Bridge) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     errors.register(app)
+    compression.register(app)
     app.register_blueprint(fhir_api.blueprint(bridge))
     app.register_blueprint(health.blueprint(bridge))
     app.register_blueprint(api.blueprint(bridge))

@@ -10,11 +10,11 @@ from werkzeug.exceptions import HTTPException
 
 from fhirbridge import telemetry
 from fhirbridge.errors import BridgeError, Issue, NotSupported, Unavailable
-from fhirbridge.fhir import wire
+from fhirbridge.fhir import wire, xml
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.supported import allowed_methods
 from fhirbridge.web import operations
-from fhirbridge.web.negotiation import FHIR_JSON
+from fhirbridge.web.negotiation import error_form
 
 _RETRY_AFTER_SECONDS = "5"
 
@@ -78,5 +78,8 @@ def _outcome(status: int, issues: tuple[Issue, ...], headers: dict[str, str]) ->
         found = {"issues": [issue.to_json() for issue in issues]}
         body, content_type = wire.dump(found), operations.JSON
     else:
-        body, content_type = wire.dump(to_outcome(issues)), FHIR_JSON
+        form = error_form(request.headers.get("Accept", ""), request.query_string)
+        outcome = to_outcome(issues)
+        body = xml.dump(outcome, pretty=form.pretty) if form.is_xml else wire.dump(outcome)
+        content_type = form.media_type
     return Response(body, status=status, headers=headers, content_type=content_type)

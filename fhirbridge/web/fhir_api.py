@@ -9,11 +9,12 @@ from flask import Blueprint, Response, request
 from werkzeug.http import http_date
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.fhir import wire, xml
 from fhirbridge.interactions import supported
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.dispatch import handle
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, parse_query
-from fhirbridge.web import negotiation
+from fhirbridge.web import compression, negotiation
 from fhirbridge.web.negotiation import Form
 
 PREFIX = "/fhir"
@@ -27,7 +28,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
 
     def answer(path: str = "") -> Response:
         base = bridge.settings.public_url or request.host_url.rstrip("/") + PREFIX
-        asked, form = _read(path)
+        asked, form = _read(path, bridge.settings.max_body_bytes)
         return _write(handle(asked, Context(bridge, base)), base, form)
 
     for rule in (PREFIX, f"{PREFIX}/", f"{PREFIX}/<path:path>"):
@@ -35,7 +36,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
     return routes
 
 
-def _read(path: str) -> tuple[FhirRequest, Form]:
+def _read(path: str, max_bytes: int) -> tuple[FhirRequest, Form]:
     query = parse_query(request.query_string)
     form = negotiation.answer_form(request.headers.get("Accept", ""), query)
     asked = FhirRequest(
@@ -47,7 +48,7 @@ def _read(path: str) -> tuple[FhirRequest, Form]:
     )
     # An address that means nothing is said to be that, whatever the body is.
     supported.route(asked.method, asked.path)
-    body = request.get_data(cache=False)
+    body = compression.read_body(max_bytes=max_bytes)
     if not body:
         return asked, form
     content_type = request.headers.get("Content-Type", negotiation.FHIR_JSON)
@@ -55,6 +56,8 @@ def _read(path: str) -> tuple[FhirRequest, Form]:
         return _searched(asked, body, content_type, form)
     if asked.method in ("POST", "PUT", "PATCH"):
         media_type = negotiation.body_type(content_type, asked.method)
+        if media_type == negotiation.FHIR_XML:
+            return replace(asked, resource=xml.parse(body, max_bytes=max_bytes)), form
         asked = replace(asked, body=body, media_type=media_type)
     return asked, form
 
@@ -74,9 +77,12 @@ def _searched(
 
 
 def _write(answer: FhirResponse, base: str, form: Form) -> Response:
-    body = answer.body(pretty=form.pretty)
+    body = answer.body(pretty=form.pretty and not form.is_xml)
+    if body and form.is_xml:
+        body = xml.dump(wire.parse(body, max_bytes=len(body)), pretty=form.pretty)
     response = Response(body, status=answer.status)
     headers = response.headers
+    response.vary.add("Accept")
     if body:
         headers["Content-Type"] = form.media_type
     else:

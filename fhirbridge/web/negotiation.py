@@ -6,12 +6,14 @@ Source: R4 http.html#mime-type, http.html#general, http.html#ops
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fhirbridge.errors import InvalidContent, Issue, NotAcceptable, UnsupportedMedia
-from fhirbridge.interactions.messages import Pairs, Preferences
+from fhirbridge.errors import BridgeError, InvalidContent, Issue, NotAcceptable, UnsupportedMedia
+from fhirbridge.interactions.messages import Pairs, Preferences, parse_query
 from fhirbridge.interactions.patch_json import MEDIA_TYPE as JSON_PATCH
 
 FHIR_JSON = "application/fhir+json"
 JSON = "application/json"
+FHIR_XML = "application/fhir+xml"
+XML = "application/xml"
 FORM = "application/x-www-form-urlencoded"
 
 # media type asked for -> media type answered with
@@ -20,10 +22,19 @@ _ANSWERED = {
     JSON: JSON,
     "application/json+fhir": FHIR_JSON,
     "text/json": JSON,
+    FHIR_XML: FHIR_XML,
+    XML: XML,
+    "application/xml+fhir": FHIR_XML,
+    "text/xml": FHIR_XML,
     "application/*": FHIR_JSON,
     "*/*": FHIR_JSON,
 }
-_FORMATS = {"json": FHIR_JSON, **{name: _ANSWERED[name] for name in list(_ANSWERED)[:4]}}
+_FORMATS = {
+    "json": FHIR_JSON,
+    "xml": FHIR_XML,
+    **{name: form for name, form in _ANSWERED.items() if "*" not in name},
+}
+_XML_BODIES = frozenset({FHIR_XML, XML, "application/xml+fhir", "text/xml"})
 _JSON_BODIES = frozenset({FHIR_JSON, JSON, "application/json+fhir", "text/json"})
 _VERSIONS = frozenset({"4.0", "4.0.1"})
 
@@ -36,6 +47,11 @@ class Form:
 
     media_type: str = FHIR_JSON
     pretty: bool = False
+
+    @property
+    def is_xml(self) -> bool:
+        """True for the XML form, else it is JSON."""
+        return self.media_type in _XML_BODIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +86,17 @@ def without_form(query: Pairs) -> Pairs:
 
 
 def body_type(content_type: str, method: str) -> str:
-    """What a body in UTF-8 is: "" for FHIR JSON, or the media type of a JSON Patch.
+    """What a body in UTF-8 is: "" for FHIR JSON, FHIR_XML, or the media type of a JSON Patch.
 
     Raises UnsupportedMedia for all others.
     """
     media = _parse_media(content_type)
     is_patch = method == "PATCH" and media.name == JSON_PATCH
-    if media.name not in _JSON_BODIES and not is_patch:
-        expected = f"{FHIR_JSON} or {JSON_PATCH}" if method == "PATCH" else FHIR_JSON
+    is_xml = media.name in _XML_BODIES
+    if media.name not in _JSON_BODIES and not is_patch and not is_xml:
+        expected = f"{FHIR_JSON} or {FHIR_XML}"
+        if method == "PATCH":
+            expected = f"{FHIR_JSON}, {FHIR_XML} or {JSON_PATCH}"
         raise UnsupportedMedia(
             Issue("not-supported", f"The Content-Type of the body must be {expected}.")
         )
@@ -85,7 +104,18 @@ def body_type(content_type: str, method: str) -> str:
         raise UnsupportedMedia(Issue("not-supported", "The charset of the body must be utf-8."))
     if not _is_our_version(media):
         raise UnsupportedMedia(Issue("not-supported", "The body must be FHIR 4.0."))
+    if is_xml:
+        return FHIR_XML
     return JSON_PATCH if is_patch else ""
+
+
+def error_form(accept: str, query_string: bytes) -> Form:
+    """The form of an error: as asked for, where that can be understood, else FHIR JSON."""
+    try:
+        form = answer_form(accept, parse_query(query_string))
+    except BridgeError:
+        return Form()
+    return form if form.is_xml else Form()
 
 
 def check_form(content_type: str) -> None:
@@ -154,6 +184,5 @@ def _pretty(text: str) -> bool:
 
 
 def _not_acceptable(where: str) -> NotAcceptable:
-    return NotAcceptable(
-        Issue("not-supported", f"{where} asks for a format other than {FHIR_JSON} or {JSON}.")
-    )
+    known = f"{FHIR_JSON}, {JSON}, {FHIR_XML} or {XML}"
+    return NotAcceptable(Issue("not-supported", f"{where} asks for a format other than {known}."))

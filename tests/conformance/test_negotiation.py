@@ -24,7 +24,7 @@ class TestAccept:
             ("application/fhir+json; fhirVersion=4.0", FHIR_JSON),
             ("Application/FHIR+JSON;charset=utf-8", FHIR_JSON),
             ("application/json", "application/json"),
-            ("application/fhir+xml;q=0.9, application/json;q=0.5", "application/json"),
+            ("application/fhir+xml;q=0.9, application/json;q=0.5", "application/fhir+xml"),
             ("text/html,application/xhtml+xml,*/*;q=0.8", FHIR_JSON),
             ("application/json;q=0.2, application/fhir+json", FHIR_JSON),
         ],
@@ -38,7 +38,7 @@ class TestAccept:
     @pytest.mark.parametrize(
         "accept",
         [
-            "application/fhir+xml",
+            "application/fhir+turtle",
             "text/html",
             "application/fhir+json; fhirVersion=3.0",
             "application/json;q=0",
@@ -72,7 +72,7 @@ class TestFormat:
         assert answer.headers["Content-Type"] == answered
 
     def test_unknown_format_is_not_acceptable(self, stored: Api) -> None:
-        assert_outcome(stored.get("/Patient/p?_format=xml"), 406, "not-supported")
+        assert_outcome(stored.get("/Patient/p?_format=turtle"), 406, "not-supported")
 
     def test_pretty_is_the_same_on_more_lines(self, stored: Api) -> None:
         pretty = stored.get("/Patient/p?_pretty=true")
@@ -102,7 +102,7 @@ class TestContentType:
         "content_type",
         [
             "text/plain",
-            "application/fhir+xml",
+            "application/fhir+turtle",
             "application/x-www-form-urlencoded",
             "application/fhir+json; charset=latin-1",
             "application/fhir+json; fhirVersion=5.0",

@@ -111,7 +111,7 @@ def check_narrative(value: Json, path: Path, found: Findings) -> None:
     if not isinstance(value, str):
         found.add("structure", "The narrative must be XHTML in a JSON string.", path)
         return
-    text = _with_characters(value)
+    text = with_characters(value)
     try:
         has_content = _read_plain(text) if _PLAIN.fullmatch(text) else _Reader().read(text)
     except _Unsafe as exc:
@@ -135,7 +135,7 @@ def _read_plain(text: str) -> bool:
     return _SOME_TEXT.search(text) is not None or "<img" in text
 
 
-def _with_characters(text: str) -> str:
+def with_characters(text: str) -> str:
     """Replace the named entities of HTML 4, which XML does not know, by their characters."""
     if "&" not in text:
         return text
