@@ -1,5 +1,6 @@
 """`fhirbridge convert FILE… [--reverse]`: document -> FHIR Bundle, or Bundle -> document."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -8,11 +9,11 @@ import click
 from fhirbridge import config
 from fhirbridge.cli import output
 from fhirbridge.conversion.identity import DEMO_NAMESPACE, Identity
-from fhirbridge.conversion.mappings import Mappings, load_mappings
+from fhirbridge.conversion.mappings import Mappings, compiled
 from fhirbridge.conversion.own_codes import own_codes
 from fhirbridge.conversion.to_fhir import to_fhir
 from fhirbridge.conversion.to_native import to_native
-from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.errors import InvalidContent, Issue, TooLarge
 from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.native import documents
@@ -40,54 +41,70 @@ FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_ty
 def command(
     files: tuple[Path, ...],
     reverse: bool,
-    kind: str | None,
+    kind: documents.Kind | None,
     out: Path | None,
     namespace: UUID,
     as_json: bool,
 ) -> int:
     """Convert documents to FHIR R4 transaction Bundles, or Bundles back. No database is touched."""
     settings = config.load()
-    mappings = load_mappings(base=settings.base, site=settings.mappings)
-    results: list[Json] = []
-    findings: list[Issue] = []
+    mappings = compiled(settings.base, settings.mappings)
+    made: list[_Made] = []
     for file in files:
-        data = output.read_json(file)
-        if reverse:
-            result, issues = _backward(data, kind, mappings)
-        else:
-            result, issues = _forward(data, mappings, Identity(namespace), settings.uscore_version)
-        results.append(
-            {"result": result, "issues": [i.to_json() for i in issues]} if as_json else result
-        )
-        findings.extend(issues)
-    if not as_json:
-        output.print_issues(findings)
-    output.print_json(results[0] if len(results) == 1 else results, out)
-    return 1 if any(issue.is_error for issue in findings) else 0
+        try:
+            data = output.read_json(file)
+            made.append(
+                _backward(data, kind, mappings)
+                if reverse
+                else _forward(data, mappings, Identity(namespace), settings.uscore_version)
+            )
+        except (InvalidContent, TooLarge) as error:
+            made.append(_Made(None, error.issues))
+    refused = any(one.result is None for one in made)
+    if as_json:
+        results = [one.to_json() for one in made]
+    else:
+        results = [one.result for one in made]
+        for file, one in zip(files, made, strict=True):
+            output.print_issues(one.issues, source=file if len(files) > 1 else None)
+    if as_json or not refused:  # nothing is written when a file is refused
+        output.print_json(results[0] if len(results) == 1 else results, None if refused else out)
+    return 1 if any(issue.is_error for one in made for issue in one.issues) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What one file became, None where it was refused, and everything found."""
+
+    result: JsonObject | None
+    issues: tuple[Issue, ...]
+
+    def to_json(self) -> Json:
+        return {"result": self.result, "issues": [issue.to_json() for issue in self.issues]}
 
 
 def _forward(
     data: JsonObject, mappings: Mappings, identity: Identity, uscore_version: str
-) -> tuple[JsonObject, list[Issue]]:
+) -> _Made:
+    if "resourceType" in data and "schema" not in data:
+        text = "This is a FHIR resource, not a document; --reverse reads it."
+        raise InvalidContent(Issue("structure", text))
     document = documents.load(documents.kind_of(data), data)
     made = to_fhir(document, mappings[document.kind], identity, uscore_version=uscore_version)
     faults = check(made.bundle, ours=True, own_codes=own_codes(mappings))
-    return made.bundle, [*document.issues, *made.issues, *faults]
+    return _Made(made.bundle, (*document.issues, *made.issues, *faults))
 
 
-def _backward(
-    data: JsonObject, kind: str | None, mappings: Mappings
-) -> tuple[JsonObject, list[Issue]]:
+def _backward(data: JsonObject, kind: documents.Kind | None, mappings: Mappings) -> _Made:
+    if "schema" in data and "resourceType" not in data:
+        text = "This is a document, not a FHIR resource; leave out --reverse."
+        raise InvalidContent(Issue("structure", text))
     faults = [issue for issue in check(data) if issue.is_error]
     if faults:
         raise InvalidContent.of(faults)
-    chosen = (
-        _kind(data, mappings)
-        if kind is None
-        else next(known for known in documents.KINDS if known == kind)
-    )
+    chosen = kind or _kind(data, mappings)
     made = to_native(data, mappings[chosen])
-    return {"schema": documents.schema_of(chosen), **made.document}, list(made.issues)
+    return _Made({"schema": documents.schema_of(chosen), **made.document}, made.issues)
 
 
 def _kind(data: JsonObject, mappings: Mappings) -> documents.Kind:

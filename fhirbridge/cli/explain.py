@@ -8,7 +8,7 @@ import click
 from fhirbridge import config
 from fhirbridge.cli import output
 from fhirbridge.conversion.identity import Identity
-from fhirbridge.conversion.mappings import load_mappings
+from fhirbridge.conversion.mappings import compiled
 from fhirbridge.conversion.to_fhir import to_fhir
 from fhirbridge.mapping.check import excused
 from fhirbridge.mapping.lineage import Explanation
@@ -20,12 +20,14 @@ from fhirbridge.native import documents
 @click.argument("fhirpath", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One object an element.")
 def command(file: Path, fhirpath: str | None, as_json: bool) -> int:
-    """Explain each FHIR element that FILE becomes: source field, rule with line, code row, codec.
+    """Say why each FHIR element is there, and what was not mapped.
+
+    For each element that FILE becomes: source field, rule with line, codec, code row.
 
     FHIRPATH picks elements by the start of their path, such as CarePlan.status or Goal.target.
     """
     settings = config.load()
-    mappings = load_mappings(base=settings.base, site=settings.mappings)
+    mappings = compiled(settings.base, settings.mappings)
     data = output.read_json(file)
     document = documents.load(documents.kind_of(data), data)
     mapping = mappings[document.kind]

@@ -10,24 +10,26 @@ from typing import Any
 import click
 
 from fhirbridge import __version__
+from fhirbridge.cli.output import print_issues
 from fhirbridge.errors import BridgeError, Forbidden, Misconfigured, PartnerUnreachable
 
-# command -> module in fhirbridge.cli that defines `command`
+# Each command is `command` in the module of its name. What it does stands here too, so that
+# `fhirbridge --help` imports none of them.
 COMMANDS = {
-    "convert": "convert",
-    "db": "db",
-    "demo": "demo",
-    "explain": "explain",
-    "mappings": "mappings",
-    "outbox": "outbox",
-    "partner": "partner",
-    "plan": "plan",
-    "remap": "remap",
-    "sandbox": "sandbox",
-    "send": "send",
-    "serve": "serve",
-    "validate": "validate",
-    "work": "work",
+    "convert": "Convert documents to FHIR R4 transaction Bundles, or Bundles back.",
+    "db": "Create, upgrade and repair the database.",
+    "demo": "Send a discharge plan from a provider's bridge to a flaky EHR and back, offline.",
+    "explain": "Say why each FHIR element is there, and what was not mapped.",
+    "mappings": "Look at the mapping packs.",
+    "outbox": "Look at what was sent, what waits and what failed.",
+    "partner": "Register partners and list them.",
+    "plan": "Begin plans.",
+    "remap": "Convert stored documents again that another mapping pack made.",
+    "sandbox": "Try out FHIR servers with data of nobody.",
+    "send": "Hand a document over to PARTNER: a file, or a stored one by its record id.",
+    "serve": "Serve the FHIR API and deliver handoffs until stopped.",
+    "validate": "Validate FHIR R4 resources, and documents.",
+    "work": "Deliver what is queued and look at the partners' Tasks, until stopped.",
 }
 
 
@@ -38,12 +40,15 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"fhirbridge.cli.{module}").command
+        command = importlib.import_module(f"fhirbridge.cli.{cmd_name}").command
         assert isinstance(command, click.Command)  # noqa: S101
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
 
 
 @click.group(cls=LazyGroup)
@@ -73,8 +78,6 @@ def run(arguments: list[str] | None = None) -> Any:
         error.show()
         sys.exit(2)
     except BridgeError as error:
-        for issue in error.issues:
-            place = f"{', '.join(issue.expression)}: " if issue.expression else ""
-            click.echo(f"{issue.severity}: {place}{issue.diagnostics}", err=True)
+        print_issues(error.issues)
         sys.exit(exit_code_of(error))
     sys.exit(code if isinstance(code, int) else 0)

@@ -6,11 +6,12 @@ import click
 
 from fhirbridge import config
 from fhirbridge.cli import output
-from fhirbridge.conversion.mappings import faults, load_mappings, read_packs
-from fhirbridge.mapping.check import excused, leaves, readers
+from fhirbridge.conversion.mappings import compiled, faults, read_packs
+from fhirbridge.mapping.check import excused, readers
 from fhirbridge.mapping.compiler import Mapping
 from fhirbridge.mapping.expanders import EXPANDERS
 from fhirbridge.mapping.model import MappingFault, Rule
+from fhirbridge.mapping.native_paths import leaves
 from fhirbridge.native import documents
 
 KIND = click.argument("kind", required=False, type=click.Choice(documents.KINDS))
@@ -46,15 +47,16 @@ def check_command(as_json: bool) -> int:
 def coverage_command(kind: documents.Kind | None, as_json: bool, carried: bool) -> int:
     """Show where each native field goes: element, extension, carrier, or excused with a reason."""
     settings = config.load()
-    mappings = load_mappings(base=settings.base, site=settings.mappings)
+    mappings = compiled(settings.base, settings.mappings)
     result = {
         name: {path: _home(mapping, path) for path, _ in leaves(mapping.shape)}
         for name, mapping in mappings.items()
         if kind in (None, name)
     }
+    code = 1 if any("missing" in homes.values() for homes in result.values()) else 0
     if as_json:
         output.print_json(result)
-        return 0
+        return code
     for name, homes in result.items():
         counts = Counter(home.split(" ")[0] for home in homes.values())
         rows = [(path, home) for path, home in homes.items()]
@@ -64,7 +66,7 @@ def coverage_command(kind: documents.Kind | None, as_json: bool, carried: bool) 
         total = sum(counts.values())
         words = ", ".join(f"{count} {home}" for home, count in counts.most_common())
         click.echo(f"{name}: {total} fields: {words}.\n")
-    return 1 if any("missing" in homes.values() for homes in result.values()) else 0
+    return code
 
 
 def _home(mapping: Mapping, path: str) -> str:
@@ -109,7 +111,7 @@ def show_command(kind: documents.Kind | None, as_json: bool) -> int:
 
 def _rule_rows(entry: str, prefix: str, rule: Rule, native: str) -> list[tuple[str, ...]]:
     source = rule.native or rule.each or (f"-> {rule.link}" if rule.link else f"= {rule.const}")
-    notes = [rule.direction] if rule.direction != "both" else []
+    notes: list[str] = [rule.direction] if rule.direction != "both" else []
     notes += [word for word, on in (("copy", rule.copy), ("required", rule.required)) if on]
     notes += [
         f"{word} {value}"
@@ -118,6 +120,8 @@ def _rule_rows(entry: str, prefix: str, rule: Rule, native: str) -> list[tuple[s
             ("absent", rule.absent),
             ("if", rule.condition),
             ("key", rule.key),
+            ("where", rule.where),
+            ("narrow", " ".join(rule.narrow)),
         )
         if value
     ]

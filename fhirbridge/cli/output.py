@@ -1,6 +1,9 @@
-"""What commands print: data on stdout, words on stderr, findings in one form."""
+"""What commands read and print: data on stdout, words on stderr, findings in one form."""
 
+import os
+import stat
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -11,13 +14,13 @@ from fhirbridge.errors import InvalidContent, Issue, TooLarge
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Json, JsonObject
 
-MAX_FILE_BYTES = 50_000_000
+MAX_FILE_BYTES = wire.DEFAULT_MAX_BYTES
 
 
 def read_json(path: Path) -> JsonObject:
     """Read a JSON file (`-` is standard input); errors name the file.
 
-    Raises InvalidContent or TooLarge.
+    Raises InvalidContent, TooLarge, or click's exception for what cannot be read at all.
     """
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1) if str(path) == "-" else _bytes(path)
     try:
@@ -35,26 +38,68 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
-        raise click.UsageError(f"{path} cannot be read: {exc.strerror}.") from exc
+        raise click.ClickException(f"{path} cannot be read: {exc.strerror}.") from exc
 
 
 def print_json(value: Json, out: Path | None = None) -> None:
-    """Write JSON, indented, to a file or stdout."""
+    """Write JSON, indented, to stdout or a file; a file is there whole or not at all."""
     data = wire.dump(value, pretty=True) + b"\n"
-    if out is None:
+    try:
+        if out is not None:
+            _write(out.resolve(), data)
+            return
+        sys.stdout.flush()
         sys.stdout.buffer.write(data)
-    else:
-        out.write_bytes(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # whoever read has read enough; click ends the program
+    except OSError as exc:
+        if out is None:  # what is still in the buffer must not fail again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        place = out or "stdout"
+        raise click.ClickException(f"{place} cannot be written: {exc.strerror}.") from exc
 
 
-def print_issues(issues: Iterable[Issue], *, stream: TextIO | None = None) -> None:
-    """Findings for a person, one a line: severity, place, sentence."""
+def _write(path: Path, data: bytes) -> None:
+    """Write through a file beside it; what is no regular file (a pipe) is written to directly."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+def print_issues(
+    issues: Iterable[Issue], *, source: Path | None = None, stream: TextIO | None = None
+) -> None:
+    """Findings for a person, one a line: severity, place, sentence, rule; with the file if asked.
+
+    They go to stderr unless a stream is given.
+    """
     for issue in issues:
         place = f"{', '.join(issue.expression)}: " if issue.expression else ""
-        rule = f"  [{issue.rule}]" if issue.rule else ""
-        click.echo(
-            f"{issue.severity}: {place}{issue.diagnostics}{rule}", err=stream is None, file=stream
-        )
+        if source is not None and not issue.diagnostics.startswith(f"{source}: "):
+            place = f"{source}: {place}"
+        known = not issue.rule or issue.rule in issue.diagnostics
+        rule = "" if known else f"  [{issue.rule}]"
+        text = f"{issue.severity}: {place}{issue.diagnostics}{rule}"
+        click.echo(text, err=stream is None, file=stream)
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:

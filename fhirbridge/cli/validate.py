@@ -1,12 +1,13 @@
 """`fhirbridge validate FILE…`: check FHIR resources (and documents) and say everything found."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from fhirbridge.cli import output
 from fhirbridge.cli.convert import FILES
-from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.errors import InvalidContent, Issue, TooLarge
 from fhirbridge.fhir import outcome
 from fhirbridge.fhir.validation import check
 from fhirbridge.native import documents
@@ -16,7 +17,11 @@ from fhirbridge.native import documents
 @FILES
 @click.option("--json", "as_json", is_flag=True, help="An OperationOutcome a file.")
 def command(files: tuple[Path, ...], as_json: bool) -> int:
-    """Validate FHIR R4 resources by the official definitions, and documents by their schemas."""
+    """Validate FHIR R4 resources, and documents.
+
+    Resources by the official definitions, documents by their schemas. The findings are the data:
+    they go to stdout.
+    """
     worst = 0
     outcomes = []
     for file in files:
@@ -25,7 +30,7 @@ def command(files: tuple[Path, ...], as_json: bool) -> int:
         if as_json:
             outcomes.append(outcome.to_outcome(issues))
             continue
-        output.print_issues(issues, stream=click.get_text_stream("stdout"))
+        output.print_issues(issues, stream=sys.stdout)
         errors = sum(issue.is_error for issue in issues)
         click.echo(f"{file}: {errors} errors, {len(issues) - errors} other findings.", err=True)
     if as_json:
@@ -36,8 +41,11 @@ def command(files: tuple[Path, ...], as_json: bool) -> int:
 def _findings(file: Path) -> list[Issue]:
     try:
         data = output.read_json(file)
-        if "resourceType" not in data and "schema" in data:
+        if "resourceType" in data:
+            return check(data)
+        if "schema" in data:
             return list(documents.load(documents.kind_of(data), data).issues)
-        return check(data)
-    except InvalidContent as error:
+    except (InvalidContent, TooLarge) as error:
         return list(error.issues)
+    text = "This is neither a FHIR resource, which has resourceType, nor a document, with schema."
+    return [Issue("structure", text, "fatal")]

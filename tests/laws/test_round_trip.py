@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fhirbridge.mapping.check import leaves, readers
+from fhirbridge.mapping.check import readers
+from fhirbridge.mapping.native_paths import leaves
 from fhirbridge.native.documents import KINDS, Kind
 from tests.laws.laws import LAWS, Case, broken, mapping_of, streams
 

@@ -198,7 +198,8 @@ def _last_days(benefits: JsonObject, admitted: str) -> dict[str, str]:
     """
     days: dict[str, str] = {}
     for _, auth in entries(benefits, "auths"):
-        if admitted <= auth.get("to", ""):
+        last = auth.get("to", "")
+        if last and admitted <= last:
             code = auth.get("code", "")
-            days[code] = max(days.get(code, ""), auth["to"])
+            days[code] = max(days.get(code, ""), last)
     return days
