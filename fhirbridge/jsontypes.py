@@ -31,7 +31,8 @@ class NativeNode:
 
     `fields` for objects; `item` and `key` for lists, where `key` is the name of the field that
     identifies an item, "." for a set of plain values, and None for a list whose order matters.
-    `codes` is the closed code set of a code, empty where unknown codes pass.
+    `codes` is the closed code set of a code, empty where unknown codes pass; `known` are then the
+    codes that pass without a warning.
     """
 
     kind: NativeKind
@@ -40,3 +41,4 @@ class NativeNode:
     item: "NativeNode | None" = None
     key: str | None = None
     codes: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()

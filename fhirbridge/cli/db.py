@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
-from fhirbridge.storage.database import Database
+from fhirbridge.documents.publish import publish
 from fhirbridge.storage.reindex import reindex
 from fhirbridge.storage.resources import Circumstances
 
@@ -20,14 +20,16 @@ def command() -> None:
 
 @command.command()
 def upgrade() -> None:
-    """Create the schema and the custodian if they are missing, and check their version."""
-    settings = config.load()
-    database = Database(settings.database_url)
+    """Create the schema and the custodian if they are missing, and check their version.
+
+    Also publishes the code systems, concept maps and extensions of the mapping packs.
+    """
+    bridge = bridges.build(config.load())
     try:
-        database.upgrade(custodian=settings.custodian)
+        written = publish(bridge).written
     finally:
-        database.close()
-    click.echo("The database is ready.", err=True)
+        bridge.close()
+    click.echo(f"The database is ready; {len(written)} definitions of ours were written.", err=True)
 
 
 @command.command("reindex")

@@ -43,7 +43,8 @@ def node_of(field: fields.Field[Any]) -> NativeNode:
             key = "+".join(field.key) if isinstance(field.key, tuple) else field.key
             return NativeNode("list", item=node_of(field.item), key=key)
         case Code():
-            return NativeNode("code", required=field.required, codes=field.closed)
+            known = tuple(sorted(field.known.codes)) if field.known is not None else ()
+            return NativeNode("code", required=field.required, codes=field.closed, known=known)
         case Value():
             return NativeNode(field.kind, required=field.required)
     raise TypeError(f"{type(field).__name__} is not a field of native documents")

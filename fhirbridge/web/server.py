@@ -12,8 +12,9 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from fhirbridge import bridge as bridges
 from fhirbridge import config
-from fhirbridge.conversion.mappings import compiled
+from fhirbridge.documents.publish import publish
 from fhirbridge.processes import end_with_parent
 from fhirbridge.web.app import from_settings, warm_up
 
@@ -29,8 +30,9 @@ def load() -> Flask:
 
 def main(host: str, port: int, workers: int) -> None:
     """Serve until SIGTERM; requests under way are finished."""
-    settings = config.load()
-    compiled(settings.base, settings.mappings)  # once, for all workers
+    bridge = bridges.build(config.load())
+    publish(bridge)  # also compiles the mappings, once for all workers
+    bridge.close()
     warm_up()
     Granian(
         "fhirbridge.web.server:load",
