@@ -34,6 +34,12 @@ def compartment_parameters(compartment: str) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType({name: tuple(codes) for name, codes in listed.items()})
 
 
+@cache
+def patient_parameters() -> Mapping[str, tuple[str, ...]]:
+    """The parameters of the Patient compartment, and those by which a Task names its patient."""
+    return MappingProxyType({**compartment_parameters("Patient"), **_MORE})
+
+
 def patients_of(resource: Resource, *, bases: tuple[str, ...] = ()) -> frozenset[str]:
     """The patients whom a resource is about, as references: `{"Patient/p1"}`.
 

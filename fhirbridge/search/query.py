@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 from fhirbridge.errors import Issue
-from fhirbridge.fhir.compartments import compartment_parameters
+from fhirbridge.fhir.compartments import compartment_parameters, patient_parameters
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.search_parameters import SearchParameter, search_parameters
 from fhirbridge.search.clauses import (
@@ -77,10 +77,11 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class Compartment:
-    """`Patient/p1` of `/Patient/p1/CarePlan`."""
+    """`Patient/p1` of `/Patient/p1/CarePlan`. `is_wide`: with the Tasks for the patient."""
 
     name: str
     resource_id: str
+    is_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ def _types(pairs: Sequence[Pair]) -> tuple[str, ...]:
 
 def _inside(types: tuple[str, ...], compartment: Compartment) -> SearchClause:
     members = compartment_parameters(compartment.name)
+    if compartment.is_wide:
+        members = patient_parameters()
     reference = f"{compartment.name}/{compartment.resource_id}"
     parameters = [
         search_parameters(each)[code]

@@ -178,6 +178,14 @@ class TestEverything:
 
         assert posted == ward.get("/Patient/p/$everything?_type=Goal").json
 
+    def test_tasks_for_the_patient(self, ward: Api) -> None:
+        task = {"resourceType": "Task", "id": "t", "status": "requested", "intent": "order"}
+        ward.put("/Task/t", task | {"for": {"reference": "Patient/p"}})
+
+        assert "Task/t" in found(ward.get("/Patient/p/$everything").json)
+        assert found(ward.get("/Patient/p/$everything?_type=Task").json) == {"Task/t"}
+        assert ward.total("/Patient/p/Task") == 0  # R4 does not count it to the compartment
+
     def test_unknown_and_deleted_patient(self, ward: Api) -> None:
         ward.put("/Patient/d", patient(id="d"))
         ward.delete("/Patient/d")

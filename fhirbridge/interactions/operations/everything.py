@@ -1,4 +1,4 @@
-"""Patient/$everything: the patient's compartment, and the people and places it refers to.
+"""Patient/$everything: the patient's compartment, Tasks, and the people and places referred to.
 
 Source: R4 patient-operation-everything.html
 """
@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import bundles, wire
-from fhirbridge.fhir.compartments import compartment_parameters
+from fhirbridge.fhir.compartments import patient_parameters
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
@@ -28,7 +28,7 @@ def everything(request: FhirRequest, context: Context, route: Route) -> FhirResp
     """A searchset Bundle with paging; what the compartment refers to has the mode `include`."""
     inputs = read_inputs(request, context, _KNOWN)
     chosen = _types(inputs)
-    members = frozenset(compartment_parameters("Patient")) | {"Patient"}
+    members = frozenset(patient_parameters()) | {"Patient"}
     conditions = _conditions(inputs)
     if chosen and chosen <= members:
         conditions.append(("_type", ",".join(sorted(chosen))))
@@ -36,7 +36,7 @@ def everything(request: FhirRequest, context: Context, route: Route) -> FhirResp
         None,
         conditions,
         context=context.search_context(),
-        compartment=Compartment("Patient", route.resource_id),
+        compartment=Compartment("Patient", route.resource_id, is_wide=True),
     )
     with context.reading() as session:
         patient = resources.read(session, context.custodian_id, "Patient", route.resource_id)
