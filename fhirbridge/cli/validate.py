@@ -10,13 +10,19 @@ from fhirbridge.cli.convert import FILES
 from fhirbridge.errors import InvalidContent, Issue, TooLarge
 from fhirbridge.fhir import outcome
 from fhirbridge.fhir.validation import check
+from fhirbridge.fhir.validation.profiles import US_CORE, check_profile, known_profiles
 from fhirbridge.native import documents
 
 
 @click.command("validate")
 @FILES
+@click.option(
+    "--profile",
+    type=click.Choice(sorted(url.rpartition("/")[2] for url in known_profiles())),
+    help="Also hold it against this US Core profile, in all versions 6.1.0 to 9.0.0.",
+)
 @click.option("--json", "as_json", is_flag=True, help="An OperationOutcome a file.")
-def command(files: tuple[Path, ...], as_json: bool) -> int:
+def command(files: tuple[Path, ...], profile: str | None, as_json: bool) -> int:
     """Validate FHIR R4 resources, and documents.
 
     Resources by the official definitions, documents by their schemas. The findings are the data:
@@ -25,7 +31,7 @@ def command(files: tuple[Path, ...], as_json: bool) -> int:
     worst = 0
     outcomes = []
     for file in files:
-        issues = _findings(file)
+        issues = _findings(file, profile)
         worst = max(worst, int(any(issue.is_error for issue in issues)))
         if as_json:
             outcomes.append(outcome.to_outcome(issues))
@@ -38,11 +44,12 @@ def command(files: tuple[Path, ...], as_json: bool) -> int:
     return worst
 
 
-def _findings(file: Path) -> list[Issue]:
+def _findings(file: Path, profile: str | None) -> list[Issue]:
     try:
         data = output.read_json(file)
         if "resourceType" in data:
-            return check(data)
+            asked = check_profile(data, US_CORE + profile, is_sound=False) if profile else []
+            return [*check(data), *asked]
         if "schema" in data:
             return list(documents.load(documents.kind_of(data), data).issues)
     except (InvalidContent, TooLarge) as error:
