@@ -24,7 +24,7 @@ from fhirbridge.jsontypes import Json, JsonObject, Resource
 
 _START = '<div xmlns="http://www.w3.org/1999/xhtml">'
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# Identifiers that people use; others are for machines.
+# Whose identifiers people use: those that say what they are; the others are for machines.
 _IDENTIFIED = frozenset({"Coverage", "Device", "Patient"})
 # What is told first, in this order; the rest follows in the order of R4.
 _FIRST: Mapping[str, str] = {

@@ -102,8 +102,9 @@ def attachment_text(attachment: Json) -> str:
 
 
 def identifier_text(identifier: Json) -> str:
+    """The value of an identifier that says of what kind it is; others mean nothing to people."""
     kind, value = concept_text(identifier.get("type", {})), str(identifier.get("value", ""))
-    return f"{value} ({kind})" if kind and value else value
+    return f"{value} ({kind})" if kind and value else ""
 
 
 def category_text(concept: Json) -> str:
