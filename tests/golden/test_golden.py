@@ -57,10 +57,11 @@ def told(issues: list[Issue]) -> Json:
     ]
 
 
-def test_every_document_has_at_least_four_cases() -> None:
+def test_every_document_has_at_least_twelve_cases() -> None:
     counts = {kind: sum(case.parent.name == kind for case in CASES) for kind in documents.KINDS}
 
-    assert min(counts.values()) >= 4, counts
+    assert min(counts.values()) >= 12, counts
+    assert len(list((FIXTURES / "invalid").iterdir())) >= 15
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
