@@ -8,7 +8,7 @@ Source: FHIRPath 2.0 (hl7.org/fhirpath), R4 searchparameter.html#expression
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TypeAlias
 
 
@@ -131,7 +131,7 @@ class UnknownExpression(ValueError):
     """The expression needs more of FHIRPath than this subset."""
 
 
-@cache
+@lru_cache(maxsize=4096)
 def parse(expression: str) -> Node:
     """Read an expression; raises UnknownExpression for what the subset does not cover."""
     return _Parser(expression).parse()

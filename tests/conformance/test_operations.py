@@ -54,6 +54,14 @@ class TestAddresses:
         assert api.post("/ValueSet/$expand", parameters(colour="1")).status_code == 400
         assert api.post("/ValueSet/$expand", patient()).status_code == 400
 
+    def test_parameters_are_checked(self, api: Api) -> None:
+        wrong = {"name": "codeableConcept", "valueCodeableConcept": {"coding": 3}}
+        asked = {"resourceType": "Parameters", "parameter": [wrong]}
+
+        answer = api.post("/ConceptMap/$translate", asked)
+
+        assert_outcome(answer, 400, "structure")
+
 
 class TestValidate:
     def test_valid_resource(self, api: Api) -> None:

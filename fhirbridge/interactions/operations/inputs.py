@@ -6,6 +6,7 @@ Source: R4 operations.html#executing
 from dataclasses import dataclass
 
 from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.fhir.validation import check
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest
 from fhirbridge.interactions.read import refuse_parameters
@@ -69,6 +70,9 @@ def read_inputs(request: FhirRequest, context: Context, known: frozenset[str]) -
             raise InvalidContent(
                 Issue("invalid", "The body of an operation must be a Parameters resource.")
             )
+        issues = check(body)
+        if any(issue.is_error for issue in issues):
+            raise InvalidContent.of(issues)
         return checked(request, (*given, *pairs_of(body)), known)
     return checked(request, given, known)
 
