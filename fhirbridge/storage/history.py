@@ -23,9 +23,12 @@ _EVER = 2**62
 _r = tables.resources.c
 _v = tables.resource_versions.c
 _later = tables.resource_versions.alias("later")
+# The sum keeps an index by time from being used, which would sort all versions for one page.
+_written_at = _v.last_updated + sa.literal_column("0")
 _WRITTEN = (
-    _v.last_updated >= bindparam("since"),
-    _v.last_updated <= bindparam("until"),
+    _v.seq >= bindparam("first"),
+    _written_at >= bindparam("since", type_=sa.BigInteger),
+    _written_at <= bindparam("until", type_=sa.BigInteger),
     # still current at `ended_after`: its successor was written later, or there is none
     sa.or_(
         bindparam("ended_after", type_=sa.BigInteger) <= -_EVER,
@@ -114,7 +117,11 @@ _OF_TYPE = (
     _v.resource_type == bindparam("resource_type"),
 )
 _LEVELS = {
-    "system": _Level(tables.resource_versions, _OF_TYPE[0]),
+    # In the order of the numbers; the sum again keeps out an index with another order.
+    "system": _Level(
+        tables.resource_versions,
+        _v.custodian_id + sa.literal_column("0") == bindparam("custodian_id", type_=sa.Integer),
+    ),
     "type": _Level(tables.resource_versions, *_OF_TYPE),
     "instance": _Level(
         sa.join(tables.resources, tables.resource_versions, _v.resource_key == _r.key),
@@ -124,6 +131,14 @@ _LEVELS = {
     ),
 }
 _ANY_TIME = Span()
+_recent = (
+    sa.select(_v.seq)
+    .where(_v.custodian_id == bindparam("custodian_id"), _v.last_updated >= bindparam("since"))
+    .limit(bindparam("limit", type_=sa.Integer))
+    .subquery()
+)
+_FIRST = Statement(sa.select(sa.func.min(_recent.c.seq), sa.func.count()).select_from(_recent))
+_FEW = 10_000
 
 
 def versions(
@@ -139,6 +154,7 @@ def versions(
         _LEVELS[place.level].page,
         before=_EVER if before is None else before,
         count=count,
+        first=_first(session, place, span),
         **place.parameters(),
         **span.parameters(),
     )
@@ -150,6 +166,7 @@ def total(session: Session, place: Place, *, span: Span = _ANY_TIME) -> int | No
     row = session.row(
         _LEVELS[place.level].total,
         limit=MAX_COUNTED + 1,
+        first=_first(session, place, span),
         **place.parameters(),
         **span.parameters(),
     )
@@ -161,3 +178,17 @@ def newest(session: Session, place: Place) -> Newest | None:
     """The last version that was written; None where there never was one."""
     row = session.row(_LEVELS[place.level].newest, limit=1, **place.parameters())
     return Newest(int(row[0]), from_millis(row[1])) if row else None
+
+
+def _first(session: Session, place: Place, span: Span) -> int:
+    """A number that no version of the span is below, so that polling reads only what is new.
+
+    Clocks may be set back, so the order of times is not that of the numbers.
+    """
+    if span.since is None or place.resource_id:
+        return 0
+    since = span.parameters()["since"]
+    row = session.row(_FIRST, custodian_id=place.custodian_id, since=since, limit=_FEW)
+    if row is None or row[1] >= _FEW:  # nearly everything is new: any page is found at once
+        return 0
+    return int(row[0] or 0)

@@ -83,6 +83,7 @@ resource_versions = Table(
     *_scope(),
     UniqueConstraint("resource_key", "version_id"),
     Index("ix_versions_type", "custodian_id", "resource_type", "seq"),
+    Index("ix_versions_updated", "custodian_id", "last_updated", "seq"),
 )
 
 # Patients of rows that concern several: one row each. patient_key of the resource is then -1.
@@ -210,6 +211,22 @@ document_resources = Table(
         "ix_document_resources",
         *("custodian_id", "resource_type", "resource_id", "statement", "updated_at"),
     ),
+)
+
+# Patients of documents and patients from outside who may be the same person. `state` is candidate,
+# linked or separate; the machine links only equal identifiers, a person decides about the rest.
+patient_links = Table(
+    "patient_links",
+    metadata,
+    Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
+    Column("patient_id", Text, primary_key=True),  # of our documents
+    Column("other_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decided_by", Text, nullable=False, server_default=""),
+    Column("updated_at", Instant, nullable=False),
+    *_scope(),
+    Index("ix_patient_links", "custodian_id", "state"),
 )
 
 partners = Table(

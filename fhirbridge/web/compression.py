@@ -12,7 +12,7 @@ from fhirbridge.errors import InvalidContent, Issue, TooLarge, UnsupportedMedia
 
 # Below it the packet is the same.
 _MIN_BYTES = 1000
-_LEVEL = 3
+_LEVEL = 1
 _TEXTS = ("application/", "text/")
 _GZIP = zlib.MAX_WBITS | 16
 
