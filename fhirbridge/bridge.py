@@ -6,6 +6,8 @@ from datetime import datetime
 from fhirbridge import clock
 from fhirbridge.config import Settings
 from fhirbridge.conversion.mappings import Mappings, compiled
+from fhirbridge.conversion.own_codes import known_codes
+from fhirbridge.fhir.validation.own_codes import OwnCodes
 from fhirbridge.storage.database import Custodian, Database
 
 
@@ -27,6 +29,11 @@ class Bridge:
         Raises MappingFault with every fault of our pack and the site's.
         """
         return compiled(self.settings.base, self.settings.mappings)
+
+    @property
+    def own_codes(self) -> OwnCodes:
+        """The code systems of our mappings, for the gate. Raises MappingFault like `mappings`."""
+        return known_codes(self.settings.base, self.settings.mappings)
 
     def close(self) -> None:
         """Release the database connections."""

@@ -5,8 +5,10 @@ closed table or a constant; one open source makes it open.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 
-from fhirbridge.conversion.mappings import Mappings
+from fhirbridge.conversion.mappings import Mappings, compiled
 from fhirbridge.fhir.validation.own_codes import OwnCodes
 from fhirbridge.jsontypes import NativeNode
 from fhirbridge.mapping.native_paths import node_at
@@ -32,6 +34,12 @@ def own_codes(mappings: Mappings) -> OwnCodes:
     for name, codes in _ENGINE.items():
         _add(systems, prefix + name, codes)
     return OwnCodes(prefix, systems)
+
+
+@cache
+def known_codes(base: str, site: Path | None) -> OwnCodes:
+    """The same for our packs and a site's, kept for the life of the process."""
+    return own_codes(compiled(base, site))
 
 
 def _add(

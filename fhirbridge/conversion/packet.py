@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import bundles, references
+from fhirbridge.fhir.narrative import narrate
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
 
@@ -131,6 +132,7 @@ def pack(
             now=now,
         )
         task["id"] = task_url.removeprefix("urn:uuid:")
+        task["text"] = narrate(task)
         search = f"identifier={quote(base, safe=':/')}/handoff|{handoff}"
         bundle["entry"].append(bundles.create_entry(task, full_url=task_url, if_none_exist=search))
     return Package(bundle, task_url, focus, patient)

@@ -18,10 +18,15 @@ def accept(request: FhirRequest, context: Context, resource_type: str) -> Resour
     resource = request.content(max_bytes=context.bridge.settings.max_body_bytes)
     issues = faults(resource, resource_type)
     if not request.checked:
-        issues += check(resource) if not issues else []
+        issues += findings(resource, context) if not issues else []
     if any(issue.is_error for issue in issues):
         raise InvalidContent.of(issues)
     return resource
+
+
+def findings(resource: Resource, context: Context) -> list[Issue]:
+    """Everything found in a resource: by R4, by profiles it claims, by our own code systems."""
+    return check(resource, own_codes=context.bridge.own_codes)
 
 
 def faults(resource: Resource, resource_type: str) -> list[Issue]:

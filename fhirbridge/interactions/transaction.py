@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from fhirbridge.errors import BridgeError, InvalidContent, Issue, NotFound, PreconditionFailed
 from fhirbridge.fhir import bundles
-from fhirbridge.fhir.validation import check
 from fhirbridge.interactions import conditional, gate
 from fhirbridge.interactions.context import Context, Handle, Unit
 from fhirbridge.interactions.entries import (
@@ -45,7 +44,7 @@ def transaction(
     Raises the error of the first entry that fails; its issues name the entry.
     """
     entries = _read(bundle, _quiet(request.preferences))
-    _check_contents(entries)
+    _check_contents(entries, context)
     with context.writing() as unit:
         work = _Work(replace(context, unit=unit), unit, handle)
         responses = work.run(entries)
@@ -81,7 +80,7 @@ def _read(bundle: Resource, preferences: Preferences) -> list[Entry]:
     return entries
 
 
-def _check_contents(entries: list[Entry]) -> None:
+def _check_contents(entries: list[Entry], context: Context) -> None:
     """The gate, for all entries at once and before the database is touched."""
     issues: list[Issue] = []
     for entry in entries:
@@ -91,7 +90,7 @@ def _check_contents(entries: list[Entry]) -> None:
             continue
         is_patch = entry.request.method == "PATCH"  # its result is checked, once it is known
         faults = [] if is_patch else gate.faults(resource, entry.route.resource_type)
-        found = faults or check(resource)
+        found = faults or gate.findings(resource, context)
         errors = [issue for issue in found if issue.is_error]
         if errors:
             issues.extend(within(InvalidContent(*errors), entry.index).issues)

@@ -7,7 +7,6 @@ from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.outcome import to_outcome
-from fhirbridge.fhir.validation import check
 from fhirbridge.fhir.validation.profiles import check_profile
 from fhirbridge.interactions import gate
 from fhirbridge.interactions.context import Context
@@ -39,7 +38,8 @@ def validate(request: FhirRequest, context: Context, route: Route) -> FhirRespon
     else:
         if not resource:
             resource = _stored(context, route)
-        issues = gate.faults(resource, route.resource_type) or check(resource)
+        issues = gate.faults(resource, route.resource_type)
+        issues = issues or gate.findings(resource, context)
         issues = issues + _identity(resource, route, mode)
         for profile in inputs.all("profile"):
             issues = issues + _profile(resource, str(profile), issues)
