@@ -141,3 +141,18 @@ def test_way_of_sending_has_a_standard_code_where_there_is_one(way: str, code: s
 
     codes = [coding["code"] for coding in told["valueCodeableConcept"]["coding"]]
     assert codes == [way, code] if code else codes == [way]
+
+
+def test_provenance_names_author_and_transmitter_and_is_put_under_its_id() -> None:
+    bundle = proven(status="sent")
+
+    provenance = the(bundle, "Provenance")
+    author, transmitter = provenance["agent"]
+    assert author["who"] == {"reference": f"urn:uuid:{the(bundle, 'Practitioner')['id']}"}
+    assert author["onBehalfOf"] == transmitter["who"]
+    assert {one["code"] for one in transmitter["type"]["coding"]} == {"transmitter"}
+    targets = {target["reference"] for target in provenance["target"]}
+    named = [the(bundle, name) for name in ("Patient", "ServiceRequest", "Task")]
+    assert targets == {f"urn:uuid:{one['id']}" for one in named}
+    (entry,) = (e for e in bundle["entry"] if e["resource"] is provenance)
+    assert entry["request"] == {"method": "PUT", "url": f"Provenance/{provenance['id']}"}
