@@ -42,7 +42,8 @@ def test_a_handoff_from_the_command_line(run: Run, ehr: Ehr) -> None:
     assert "transactions, FHIR 4.0.1" in run("partner", "list").stdout
 
     dry = json.loads(run("send", str(PLAN), "--to", "ehr", "--dry-run", "--json").stdout)
-    assert (dry["rung"], dry["counts"]["Task"]) == ("transaction", 1)
+    # the request to the partner, and the reconciliation of medication
+    assert (dry["rung"], dry["counts"]["Task"]) == ("transaction", 2)
     assert json.loads(run("outbox", "list", "--json").stdout) == []
 
     receipt = json.loads(run("send", str(PLAN), "--to", "ehr", "--json").stdout)
