@@ -1,4 +1,4 @@
-"""All tables on one page.
+"""All tables on one page, those of documents beside it.
 
 - Every row has `custodian_id`; nothing is unique, matched or counted across custodians.
 - Every version and every index row carries `patient_key` and `content_class`, so that what may
@@ -12,30 +12,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, ForeignKey, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
+from fhirbridge.storage.columns import Key, Text, custodian, metadata, scope
+from fhirbridge.storage.document_tables import document_resources as document_resources
+from fhirbridge.storage.document_tables import document_versions as document_versions
+from fhirbridge.storage.document_tables import documents as documents
+from fhirbridge.storage.document_tables import patient_links as patient_links
 from fhirbridge.storage.instants import Instant
 
 SCHEMA_VERSION = 1
-
-metadata = MetaData()
-
-# SQLite makes a row id only of a column declared INTEGER.
-Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-# PostgreSQL may sort text by language; FHIR ids, codes and URIs compare by code point.
-Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-
-
-def _custodian() -> Column[int]:
-    return Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), nullable=False)
-
-
-def _scope() -> list[Column[Any]]:
-    return [
-        Column("patient_key", sa.BigInteger, nullable=False),  # keys.patient_key_of
-        Column("content_class", Text, nullable=False, server_default=""),
-    ]
-
 
 schema_info = Table("schema_info", metadata, Column("version", sa.Integer, primary_key=True))
 
@@ -52,7 +38,7 @@ resources = Table(
     "resources",
     metadata,
     Column("key", Key, primary_key=True),
-    _custodian(),
+    custodian(),
     Column("resource_type", Text, nullable=False),
     Column("resource_id", Text, nullable=False),
     Column("reference_key", sa.BigInteger, nullable=False),  # key_of("Type/id"), for chains
@@ -60,7 +46,7 @@ resources = Table(
     Column("version_id", sa.Integer, nullable=False),
     Column("last_updated", Instant, nullable=False),
     Column("deleted", sa.Boolean, nullable=False),
-    *_scope(),
+    *scope(),
     UniqueConstraint("custodian_id", "resource_type", "resource_id"),
     Index("ix_resources_reference", "custodian_id", "reference_key"),
     Index("ix_resources_updated", "custodian_id", "resource_type", "last_updated", "key"),
@@ -71,7 +57,7 @@ resource_versions = Table(
     "resource_versions",
     metadata,
     Column("seq", Key, primary_key=True, autoincrement=False),
-    _custodian(),
+    custodian(),
     Column("resource_key", sa.BigInteger, ForeignKey("resources.key"), nullable=False),
     Column("resource_type", Text, nullable=False),
     Column("resource_id", Text, nullable=False),
@@ -80,7 +66,7 @@ resource_versions = Table(
     Column("method", Text, nullable=False),  # POST, PUT, PATCH or DELETE
     Column("deleted", sa.Boolean, nullable=False),
     Column("content", sa.LargeBinary, nullable=False),  # JSON; empty for a deletion
-    *_scope(),
+    *scope(),
     UniqueConstraint("resource_key", "version_id"),
     Index("ix_versions_type", "custodian_id", "resource_type", "seq"),
     Index("ix_versions_updated", "custodian_id", "last_updated", "seq"),
@@ -92,7 +78,7 @@ resource_patients = Table(
     metadata,
     Column("resource_key", sa.BigInteger, ForeignKey("resources.key"), primary_key=True),
     Column("patient_key", sa.BigInteger, primary_key=True),
-    _custodian(),
+    custodian(),
     Index("ix_resource_patients", "custodian_id", "patient_key"),
 )
 
@@ -102,7 +88,7 @@ local_references = Table(
     metadata,
     Column("target_key", sa.BigInteger, primary_key=True),  # key_of("Type/id")
     Column("resource_key", sa.BigInteger, ForeignKey("resources.key"), primary_key=True),
-    _custodian(),
+    custodian(),
     Index("ix_local_references", "resource_key"),
     sqlite_with_rowid=False,
 )
@@ -122,7 +108,7 @@ def _index_table(name: str, key: Sequence[Column[Any]], *payload: Column[Any]) -
         *key,
         Column("ordinal", sa.Integer, primary_key=True),
         *payload,
-        *_scope(),
+        *scope(),
         Index(f"ix_{name}_resource", "resource_key", "parameter"),
         sqlite_with_rowid=False,
     )
@@ -165,75 +151,11 @@ index_quantities = _index_table(
 )
 index_uris = _index_table("index_uris", [_key("uri", Text), _key("resource_key")])
 
-documents = Table(
-    "documents",
-    metadata,
-    Column("id", Key, primary_key=True),
-    _custodian(),
-    Column("kind", Text, nullable=False),
-    Column("source_system", Text, nullable=False),
-    Column("record_id", Text, nullable=False),
-    Column("version", sa.Integer, nullable=False),
-    Column("updated_at", Instant, nullable=False),  # the source's own time
-    Column("received_at", Instant, nullable=False),
-    Column("encoded", sa.LargeBinary, nullable=False),  # what it became, compressed JSON
-    *_scope(),
-    UniqueConstraint("custodian_id", "kind", "source_system", "record_id"),
-    Index("ix_documents_updated", "custodian_id", "kind", "updated_at", "id"),
-)
-
-document_versions = Table(
-    "document_versions",
-    metadata,
-    Column("document_id", sa.BigInteger, ForeignKey("documents.id"), primary_key=True),
-    Column("version", sa.Integer, primary_key=True),
-    _custodian(),
-    Column("content", sa.LargeBinary, nullable=False),  # as it came in
-    Column("content_hash", sa.LargeBinary, nullable=False),  # of the canonical bytes
-    Column("conversion", sa.JSON, nullable=False),  # pack name, version, hash; code table editions
-    Column("received_at", Instant, nullable=False),
-    *_scope(),
-)
-
-# Which resources a document made: for updates, withdrawn items, and the way back. `statement` is a
-# hash of what the document says about a resource that others may speak of too, 0 for its own.
-document_resources = Table(
-    "document_resources",
-    metadata,
-    Column("document_id", sa.BigInteger, ForeignKey("documents.id"), primary_key=True),
-    Column("resource_type", Text, primary_key=True),
-    Column("resource_id", Text, primary_key=True),
-    _custodian(),
-    Column("withdrawn", sa.Boolean, nullable=False, server_default=sa.false()),
-    Column("statement", sa.BigInteger, nullable=False, server_default="0"),
-    Column("updated_at", Instant, nullable=False),  # of the document
-    Index(
-        "ix_document_resources",
-        *("custodian_id", "resource_type", "resource_id", "statement", "updated_at"),
-    ),
-)
-
-# Patients of documents and patients from outside who may be the same person. `state` is candidate,
-# linked or separate; the machine links only equal identifiers, a person decides about the rest.
-patient_links = Table(
-    "patient_links",
-    metadata,
-    Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
-    Column("patient_id", Text, primary_key=True),  # of our documents
-    Column("other_id", Text, primary_key=True),
-    Column("state", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("decided_by", Text, nullable=False, server_default=""),
-    Column("updated_at", Instant, nullable=False),
-    *_scope(),
-    Index("ix_patient_links", "custodian_id", "state"),
-)
-
 partners = Table(
     "partners",
     metadata,
     Column("id", Key, primary_key=True),
-    _custodian(),
+    custodian(),
     Column("name", Text, nullable=False),
     Column("base_url", Text, nullable=False),
     Column("settings", sa.JSON, nullable=False),
@@ -248,13 +170,13 @@ handoffs = Table(
     "handoffs",
     metadata,
     Column("id", Text, primary_key=True),
-    _custodian(),
+    custodian(),
     Column("kind", Text, nullable=False),
     Column("source_system", Text, nullable=False),
     Column("record_id", Text, nullable=False),
     Column("document_version", sa.Integer, nullable=False),
     Column("partner", Text, nullable=False),
-    *_scope(),
+    *scope(),
     Column("status", Text, nullable=False),  # a word of workflow.words
     Column("task_reference", Text),  # the partner's Task
     Column("task_version", Text),
@@ -272,10 +194,10 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Key, primary_key=True),
-    _custodian(),
+    custodian(),
     Column("handoff_id", Text, ForeignKey("handoffs.id"), nullable=False),
     Column("partner", Text, nullable=False),
-    *_scope(),
+    *scope(),
     Column("sequence", sa.BigInteger, nullable=False),  # order per patient and partner
     # queued, leased, delivered, refused, dead, needs-person or replaced
     Column("state", Text, nullable=False),
@@ -301,7 +223,7 @@ outbox_attempts = Table(
     "outbox_attempts",
     metadata,
     Column("id", Key, primary_key=True),
-    _custodian(),
+    custodian(),
     Column("outbox_id", sa.BigInteger, ForeignKey("outbox.id"), nullable=False),
     Column("number", sa.Integer, nullable=False),
     Column("started_at", Instant, nullable=False),
