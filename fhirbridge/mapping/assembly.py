@@ -5,9 +5,8 @@ else it is listed. So nothing that decode took can hide a loss (laws 3 and 5, de
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -23,6 +22,8 @@ from fhirbridge.mapping.paths import Segment, parse
 from fhirbridge.mapping.selecting import values_at
 from fhirbridge.mapping.template import Leaf
 from fhirbridge.mapping.walked import Seen, Walked
+
+_Mark = tuple[int, Hashable]  # number of a leaf, and what it wrote
 
 _NAMESPACE = UUID(int=0)  # ids are not compared, so any namespace serves the proof
 
@@ -59,10 +60,14 @@ class _Assembly:
     matched: Matched
     parts: list[_Part]
     issues: list[Issue] = field(default_factory=list)
+    by_position: dict[int, _Part] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_position = {part.found.position: part for part in self.parts}
 
     def part_at(self, reference: str) -> _Part | None:
         position = self.matched.positions.get(reference)
-        return next((part for part in self.parts if part.found.position == position), None)
+        return self.by_position.get(position) if position is not None else None
 
     def key_behind(self, entries: tuple[str, ...], reference: str) -> str | None:
         """The native key of the resource a reference points to, for codec `reference`."""
@@ -216,12 +221,12 @@ def _prove(work: _Assembly, document: JsonObject) -> None:
         item.instance.reference: (item.instance.entry.name, item.instance.key)
         for item in again.resources
     }
-    written: dict[tuple[str, tuple[str, ...]], Counter[tuple[int, str]]] = {}
+    written: dict[tuple[str, tuple[str, ...]], Counter[_Mark]] = {}
     for item in again.resources:
         place = (item.instance.entry.name, item.instance.key)
         counter = written.setdefault(place, Counter())
         for leaf, value in item.written:
-            counter[(leaf, _told(value, names))] += 1
+            counter[leaf, _told(value, names)] += 1
     keys = _keys(work, document)
     for part in work.parts:
         key = keys.get(part.found.position)
@@ -246,7 +251,7 @@ def _keys(work: _Assembly, document: JsonObject) -> dict[int, tuple[str, ...]]:
 def _compare(
     work: _Assembly,
     part: _Part,
-    counter: Counter[tuple[int, str]] | None,
+    counter: Counter[_Mark] | None,
     keys: dict[int, tuple[str, ...]],
 ) -> None:
     if counter is None:
@@ -272,26 +277,24 @@ def _differs(seen: Seen) -> Issue:
     return Issue("value", text, "warning", (seen.path,), str(leaf.rule.place))
 
 
-def _told(value: Json, names: dict[str, tuple[str, tuple[str, ...]]]) -> str:
-    if isinstance(value, str) and value in names:
-        return f"reference {names[value]}"
-    return _text(value)
+def _told(value: Json, names: dict[str, tuple[str, tuple[str, ...]]]) -> Hashable:
+    if isinstance(value, str):
+        return names.get(value, value)
+    return _exact(value)
 
 
-def _told_again(work: _Assembly, seen: Seen, keys: dict[int, tuple[str, ...]]) -> str:
+def _told_again(work: _Assembly, seen: Seen, keys: dict[int, tuple[str, ...]]) -> Hashable:
     value = seen.value
-    if isinstance(value, str) and _is_reference(seen.leaf):
-        part = work.part_at(value)
-        if part is not None:
-            return f"reference {(part.found.entry, keys[part.found.position])}"
-    return _text(value)
+    if not isinstance(value, str):
+        return _exact(value)
+    part = work.part_at(value) if _is_reference(seen.leaf) else None
+    return value if part is None else (part.found.entry, keys[part.found.position])
 
 
 def _is_reference(leaf: Leaf) -> bool:
     return leaf.kind == "link" or (leaf.codec is not None and bool(leaf.codec.targets))
 
 
-def _text(value: Json) -> str:
-    if isinstance(value, Decimal):
-        return f"decimal {getattr(value, 'text', value)}"
-    return f"{type(value).__name__} {value}"
+def _exact(value: Json) -> Hashable:
+    """What is the same only for the same value in the same digits: `1`, `1.0` and true differ."""
+    return type(value).__name__, str(getattr(value, "text", value))

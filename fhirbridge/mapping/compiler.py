@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable
 from collections.abc import Mapping as MappingABC
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID, uuid5
 
@@ -17,7 +17,7 @@ from fhirbridge.mapping.builder import Builder
 from fhirbridge.mapping.encoder import Encoded, compile_encoder
 from fhirbridge.mapping.expanders import EXPANDERS
 from fhirbridge.mapping.instances import Instance, instances_of
-from fhirbridge.mapping.lineage import Explanation, explain, native_value, untrace
+from fhirbridge.mapping.lineage import Explanation, Origins, untrace, written
 from fhirbridge.mapping.model import Entry, Pack
 from fhirbridge.mapping.paths import Segment
 from fhirbridge.mapping.source import Traced
@@ -49,7 +49,7 @@ class EncodedResource:
     instance: Instance
     resource: Resource
     explanations: tuple[Explanation, ...] = ()
-    written: tuple[tuple[int, Json], ...] = ()  # (leaf number, value), when traced
+    written: tuple[tuple[int, Json], ...] = ()  # (leaf number, value), when raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Compiled:
     template: Template
     encode: Encoded
     traced: Encoded
+    origins: Origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Mapping:
     ) -> EncodedDocument:
         """Document -> resources. The document is a loaded one; values are not checked again.
 
-        `trace` explains every element; with `raw` only what each leaf wrote is listed.
+        `trace` explains every element; with `raw` there is only what each leaf wrote.
         """
         instances = {
             name: instances_of(item.entry, document, namespace)
@@ -109,10 +110,9 @@ class Mapping:
                     resource["id"] = instance.resource_id
                     made.append(EncodedResource(instance, resource))
                 elif raw:
-                    found: list[tuple[str, Traced]] = []
-                    plain = untrace(resource, item.entry.type, found)
-                    written = tuple((traced.leaf, traced.value) for _, traced in found)
-                    made.append(EncodedResource(instance, plain, (), written))
+                    found: list[tuple[int, Json]] = []
+                    written(resource, found)
+                    made.append(EncodedResource(instance, {}, (), tuple(found)))
                 else:
                     made.append(self._explained(item, instance, resource, document))
         return EncodedDocument(tuple(made), tuple(dict.fromkeys(context.issues)))
@@ -136,25 +136,17 @@ class Mapping:
             own(path=f"{entry.type}.resourceType", rule=entry.name),
             own(path=f"{entry.type}.id", rule=entry.name, codec="identity"),
         ]
-        for path, traced in found:
-            leaf = item.template.leaves[traced.leaf]
-            placed = replace(traced, indexes=_indexes(leaf, traced, instance, document))
-            native = native_value(leaf, placed.indexes, document)
-            explanations.append(explain(item.template, label, path, placed, source=native))
+        session = _session(instance, document) if entry.expand else None
+        explanations += item.origins.explain(label, found, document, session=session)
         return EncodedResource(instance, plain, tuple(explanations))
 
 
-def _indexes(
-    leaf: Leaf, traced: Traced, instance: Instance, document: JsonObject
-) -> tuple[int, ...]:
-    """List positions in the document; an occurrence's session stands in a list of its own."""
-    if instance.entry.expand and leaf.trail[:1] == ("sessions",):
-        session = instance.native.get("session")
-        if session is None:  # what stands in FHIR for a session that was not recorded
-            return ()
-        position = next(i for i, item in enumerate(document["sessions"]) if item is session)
-        return (position, *traced.indexes[1:])
-    return traced.indexes
+def _session(instance: Instance, document: JsonObject) -> tuple[int, ...]:
+    """Where an occurrence's session stands in the document's list of them."""
+    session = instance.native.get("session")
+    if session is None:
+        return ()
+    return (next(i for i, item in enumerate(document["sessions"]) if item is session),)
 
 
 def compile_pack(pack: Pack, shape: NativeNode) -> Mapping:
@@ -168,6 +160,7 @@ def compile_pack(pack: Pack, shape: NativeNode) -> Mapping:
             template,
             compile_encoder(template, pack.entries, traced=False),
             compile_encoder(template, pack.entries, traced=True),
+            Origins(template),
         )
     return Mapping(pack, shape, compiled)
 

@@ -98,7 +98,7 @@ class Decoder:
     ) -> None:
         taken: set[int] = set()
         items: dict[int, list[Sink]] = {}
-        ordered = sorted(enumerate(node.slots), key=lambda pair: -len(pair[1].constraints))
+        ordered = node.ranked()
         for index, item in enumerate(values):
             where = f"{path}[{index}]"
             slot_number = self._claim(ordered, item, taken)
@@ -121,10 +121,12 @@ class Decoder:
         for number, slot in slots:
             if number in taken:
                 continue
-            if all(satisfies(item, constraint, self._points) for constraint in slot.constraints):
-                if slot.kind == "links" and not self._linked(slot, item):
-                    continue
-                return number
+            for constraint in slot.constraints:
+                if not satisfies(item, constraint, self._points):
+                    break
+            else:
+                if slot.kind != "links" or self._linked(slot, item):
+                    return number
         return None
 
     def _linked(self, slot: Slot, item: Json) -> bool:

@@ -6,6 +6,7 @@ primitive with its leaf number and list indexes, from which `lineage` computes F
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.mapping.model import Entry
@@ -246,15 +247,20 @@ def _only_leaf(child: Child) -> Leaf:
 
 
 def compile_encoder(template: Template, entries: Mapping[str, Entry], *, traced: bool) -> Encoded:
-    """Generate and load the function of one template.
+    """The function of one template, which is generated when it is first called, and kept.
 
     Called as `encode(native, document, refs, context, index)`; `refs` maps entry names to
     references: one, a list by index, or lists of lists for expanded entries.
     """
-    emitter = _Emitter(template, entries, traced)
-    source = emitter.source()
-    namespace: dict[str, Json] = dict(emitter.constants)
-    name = f"<mapping {template.entry.place.file} {template.entry.name}>"
-    exec(compile(source, name, "exec"), namespace)  # noqa: S102  source is generated from checked rules
-    encode: Encoded = namespace["encode"]
-    return encode
+
+    @cache
+    def generated() -> Encoded:
+        emitter = _Emitter(template, entries, traced)
+        source = emitter.source()
+        namespace: dict[str, Json] = dict(emitter.constants)
+        name = f"<mapping {template.entry.place.file} {template.entry.name}>"
+        exec(compile(source, name, "exec"), namespace)  # noqa: S102  source is generated from checked rules
+        encode: Encoded = namespace["encode"]
+        return encode
+
+    return lambda *arguments: generated()(*arguments)

@@ -3,7 +3,7 @@
 FHIR paths: `a.b`, `a[]`, `a[k=v]`, `a[name]`. Native paths: `a.b`, `a[]`, `.`, `/a.b`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from fhirbridge.jsontypes import Json, JsonObject
@@ -15,14 +15,11 @@ class Segment:
 
     name: str
     bracket: str | None = None
+    selector: tuple[str, str] | None = field(init=False)  # `[k=v]` as (k, v)
 
-    @property
-    def selector(self) -> tuple[str, str] | None:
-        """`[k=v]` as (k, v)."""
-        if self.bracket and "=" in self.bracket:
-            key, _, value = self.bracket.partition("=")
-            return key, value
-        return None
+    def __post_init__(self) -> None:
+        key, equals, value = (self.bracket or "").partition("=")
+        object.__setattr__(self, "selector", (key, value) if equals else None)
 
     def __str__(self) -> str:
         return self.name if self.bracket is None else f"{self.name}[{self.bracket}]"

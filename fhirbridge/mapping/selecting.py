@@ -30,6 +30,11 @@ def values_at(value: Json, segments: Sequence[Segment]) -> Iterator[Json]:
 
 def satisfies(item: Json, constraint: Constraint, points: Points) -> bool:
     """Whether a list item has what a slot asks for."""
+    first = constraint.path[0] if len(constraint.path) == 1 else None
+    if first is not None and first.bracket is None and not constraint.link:
+        found = item.get(first.name) if isinstance(item, dict) else None
+        if not isinstance(found, list):  # the usual case, and a list may have many slots
+            return found is not None and constraint.value in (found, PRESENT)
     values = values_at(item, constraint.path)
     if constraint.link:
         return any(isinstance(value, str) and points(value, constraint.link) for value in values)
@@ -40,7 +45,7 @@ def satisfies(item: Json, constraint: Constraint, points: Points) -> bool:
 
 def slot_of(node: ArrayNode, item: Json, points: Points) -> Slot | None:
     """The slot of a list that an item belongs to: the one that asks for most."""
-    for slot in sorted(node.slots, key=lambda slot: -len(slot.constraints)):
+    for _, slot in node.ranked():
         if all(satisfies(item, constraint, points) for constraint in slot.constraints):
             return slot
     return None

@@ -9,7 +9,7 @@ from fhirbridge.mapping.paths import native_steps
 from fhirbridge.mapping.template import Leaf, Template
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every primitive, and that takes twice as long
 class Traced:
     """A primitive on its way out, with the leaf that wrote it and the list indexes around it."""
 

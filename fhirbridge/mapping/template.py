@@ -76,6 +76,13 @@ class ArrayNode:
 
     slots: list[Slot] = field(default_factory=list)
     path: str = ""
+    _ranked: list[tuple[int, Slot]] = field(default_factory=list)
+
+    def ranked(self) -> list[tuple[int, Slot]]:
+        """The slots with their numbers, those first that ask for most; asked once all are there."""
+        if len(self._ranked) != len(self.slots):
+            self._ranked = sorted(enumerate(self.slots), key=lambda pair: -len(pair[1].constraints))
+        return self._ranked
 
 
 Child: TypeAlias = Leaf | ObjectNode | ArrayNode

@@ -14,7 +14,7 @@ from fhirbridge.mapping.template import Leaf, Template
 Step = Callable[[DecodeContext], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every primitive, and that takes twice as long
 class Seen:
     """One primitive that a leaf took."""
 
