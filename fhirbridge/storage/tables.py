@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
-from fhirbridge.storage.columns import Key, Text, custodian, metadata, scope
+from fhirbridge.storage.columns import Key, Text, custodian, scope
+from fhirbridge.storage.columns import metadata as metadata
 from fhirbridge.storage.document_tables import document_resources as document_resources
 from fhirbridge.storage.document_tables import document_versions as document_versions
 from fhirbridge.storage.document_tables import documents as documents
