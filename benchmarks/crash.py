@@ -203,8 +203,9 @@ def verify(bridge: Bridge, url: str, promised: set[int]) -> Counter[str]:
             with bridge.database.read() as session:
                 body = outbox_rows.body_of(session, bridge.custodian.id, outbox_id)
             for entry in bundles.entries_of(wire.parse(body)):
-                search = str(entry.request["ifNoneExist"])
-                found = _held(client, f"{entry.request['url']}?{search}", known)
+                url = str(entry.request["url"])
+                search = entry.request.get("ifNoneExist")  # a Provenance is placed, not searched
+                found = _held(client, f"{url}?{search}" if search else url, known)
                 faults["lost"] += not found
                 faults["twice"] += len(found) > 1
                 for resource in found:

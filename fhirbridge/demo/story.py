@@ -142,9 +142,13 @@ class _Story:
         for entry in entries:
             search = str(entry.request.get("ifNoneExist") or "")
             reference = row.result.get(entry.full_url, "")
-            self._hold(bool(search and reference), "Every resource has a place at the EHR.")
-            found = self._get(self._ehr, f"{reference.partition('/')[0]}?{search}")
-            self._hold(len(bundles.resources_of(found)) == 1, f"There is one copy of {reference}.")
+            self._hold(bool(reference), "Every resource has a place at the EHR.")
+            if search:
+                found = self._get(self._ehr, f"{reference.partition('/')[0]}?{search}")
+                copies = len(bundles.resources_of(found))
+            else:  # a Provenance has no identifier; its place is its identity
+                copies = int(self._get(self._ehr, reference).get("id") == reference.split("/")[1])
+            self._hold(copies == 1, f"There is one copy of {reference}.")
         sent = stage.dial()["requests"].get("POST /fhir", 0)
         self._hold(sent == 3, "People, enrollment and plan were each sent once.")
         self._tell(f"The EHR holds exactly one copy of each of the {len(entries)} resources.")
