@@ -256,7 +256,7 @@ class TestPreview:
             for one in preview["changes"]
             if one["resource"].startswith("Goal/") and one["action"] == "update"
         ]
-        assert goal["elements"] == ["Goal.description.text"]
+        assert set(goal["elements"]) == {"Goal.description.text", "Goal.text.div"}
 
     def test_it_tells_what_would_be_refused(self, client: FlaskClient) -> None:
         sent = fixture("enrollment")
