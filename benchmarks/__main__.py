@@ -38,31 +38,26 @@ def main() -> int:
     if chosen.json:
         print(json.dumps({**head, "rows": [row.json() for row in rows]}, indent=2))
     else:
-        plain = Console(width=None if sys.stdout.isatty() else 120)
-        plain.print(table(rows, f"{head['machine']}, commit {head['commit']}"))
+        wide = Console(width=None if sys.stdout.isatty() else 120)
+        wide.print(table(rows, f"{head['machine']}, commit {head['commit']}"))
     return 1 if any(row.missed for row in rows) else 0
 
 
 def table(rows: list[Row], title: str) -> Table:
-    """The rows to read."""
-    made = Table(title=title, title_justify="left")
-    for name in ("group", "what", "figure", "of floor", "goal"):
-        words = name in ("group", "what")
-        made.add_column(name, justify="left" if words else "right", no_wrap=words)
+    """The rows to read: a line for each group, its figures below."""
+    made = Table("", title=title, title_justify="left")
+    for name in ("figure", "of floor", "goal"):
+        made.add_column(name, justify="right")
     group = ""
     for row in rows:
         if row.group != group:
             made.add_section()
+            made.add_row(f"[bold]{row.group}[/bold]")
+            group = row.group
         figure = f"{row.value:,.2f}" if row.value < 10 else f"{row.value:,.0f}"
         goal = "" if row.goal is None else f"{'missed' if row.missed else '<='} {row.goal:g}"
-        made.add_row(
-            row.group if row.group != group else "",
-            row.name,
-            f"{figure} {row.unit}",
-            "" if row.ratio is None else f"{row.ratio:.2f}",
-            goal,
-        )
-        group = row.group
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        made.add_row(f"  {row.name}", f"{figure} {row.unit}", ratio, goal)
     return made
 
 

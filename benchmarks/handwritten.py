@@ -1,22 +1,23 @@
-"""A referral as a transaction Bundle, by hand: what the compiled mapping is measured against.
+"""The sessions of an enrollment by hand: what the compiled mapping is measured against.
 
-It is what a careful programmer writes who knows the target and has no mapping: the same resources,
-the same ids. The run checks that both give the same Bundle; when a rule of `mappings/referral`
-changes, this module changes too.
+It is what a careful programmer writes who knows the target and has no mapping: the same resources
+with the same ids, for patient, people, weekly orders and appointments, which are most of an
+enrollment. `SUBSET` names the entries of the mapping that make the same; the mapping is compiled
+from them alone, so that both do the same work. The run checks that they give the same; when a rule
+of these entries changes, this module changes too.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
 from fhirbridge.config import DEFAULT_BASE
 from fhirbridge.mapping.model import CodeTable, Pack
-from fhirbridge.recurrence import to_instant
+from fhirbridge.recurrence import Occurrence, occurrences
 
 Json = dict[str, Any]
 
+SUBSET = ("patient", "staff", "author", "order", "session")
 OWN = f"{DEFAULT_BASE}/StructureDefinition/"
 SYSTEM = f"{DEFAULT_BASE}/CodeSystem/"
 IDENTIFIER = f"{DEFAULT_BASE}/identifier/"
@@ -24,8 +25,10 @@ HL7 = "http://terminology.hl7.org/CodeSystem/"
 SNOMED = "http://snomed.info/sct"
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 NPI = "http://hl7.org/fhir/sid/us-npi"
-NUCC = "http://nucc.org/provider-taxonomy"
+INTERPRETER = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-interpreter-needed"
 TZ_CODE = "http://hl7.org/fhir/StructureDefinition/tz-code"
+WEEKDAYS = dict(MO="mon", TU="tue", WE="wed", TH="thu", FR="fri", SA="sat", SU="sun")
+UNITS = {"DAILY": "d", "WEEKLY": "wk", "MONTHLY": "mo"}
 
 
 class Codes:
@@ -51,175 +54,72 @@ class Codes:
         return {**coding, "display": display} if display else coding
 
 
-class Entries:
-    """The entries of one Bundle; every resource gets its deterministic id here."""
+def series(document: Json, codes: Codes, namespace: UUID) -> list[Json]:
+    """The resources of the sessions of a loaded enrollment."""
+    source, record = document["sourceSystem"], document["recordId"]
+    prefix = f"{quote(source, safe='')}/{quote(record, safe='')}/"
 
-    def __init__(self, document: Json, namespace: UUID) -> None:
-        self.source = document["sourceSystem"]
-        self.namespace = namespace
-        self.made: list[Json] = []
-        self._taken: set[str] = set()
+    def identify(resource: Json, identity: str, *key: str) -> str:
+        text = "|".join((resource["resourceType"], identity, *key))
+        resource["id"] = str(uuid5(namespace, text))
+        made.append(resource)
+        return f"urn:uuid:{resource['id']}"
 
-    def name(self, type_name: str, identity: str, scope: Iterable[str], *key: str) -> str:
-        """The reference of the resource with that key."""
-        text = "|".join((type_name, identity, *scope, *key))
-        return f"urn:uuid:{uuid5(self.namespace, text)}"
-
-    def distinct(self, reference: str, type_name: str, entry: str, key: str, index: int = 0) -> str:
-        """The reference, or one of its own where another entry already has this one."""
-        if reference in self._taken:
-            own = ("own", type_name, entry, f"{quote(self.source, safe='')}/", key, str(index))
-            reference = f"urn:uuid:{uuid5(self.namespace, '|'.join(own))}"
-        self._taken.add(reference)
-        return reference
-
-    def add(self, reference: str, resource: Json, system: str, value: str) -> None:
-        """One entry that creates the resource once."""
-        resource["id"] = reference[9:]
-        token = f"{quote(system, safe=':/')}|{quote(value, safe='/')}"
-        url = resource["resourceType"]
-        request = {"method": "POST", "url": url, "ifNoneExist": f"identifier={token}"}
-        self.made.append({"fullUrl": reference, "resource": resource, "request": request})
-
-    def bundle(self) -> Json:
-        """All entries."""
-        return {"resourceType": "Bundle", "type": "transaction", "entry": self.made}
-
-
-def referral(document: Json, codes: Codes, namespace: UUID) -> Json:
-    """The Bundle of a loaded referral."""
-    entries = Entries(document, namespace)
-    source = document["sourceSystem"]
-    scope = (source,)
-    record = document["recordId"]
-    key = f"{quote(source, safe='')}/{quote(record, safe='')}"
+    made: list[Json] = []
     native = document["patient"]
-    subject = entries.name("Patient", "Patient", scope, native["mrn"])
-    order = entries.name("ServiceRequest", "referral", scope, record)
-    carrier = entries.name("QuestionnaireResponse", "referral-carrier", scope, record)
-    organizations = {}
-    for entry, field in (("facility", "name"), ("requester", "org"), ("recipient", "org")):
-        if entry in document:
-            own = document[entry].get("npi") or document[entry].get(field, "")
-            name = entries.name("Organization", "Organization", scope, own)
-            organizations[entry] = entries.distinct(name, "Organization", entry, own)
-    people = practitioners(entries, document, scope)
-
-    entries.add(
-        subject, patient(native, source, codes), f"{DEFAULT_BASE}/mrn/{source}", native["mrn"]
-    )
-    for entry, make in (("facility", facility), ("requester", requester), ("recipient", recipient)):
-        if entry in organizations:
-            made = make(document[entry], source, codes)
-            value = made["identifier"][0]["value"]
-            entries.add(organizations[entry], made, f"{IDENTIFIER}{entry}", value)
-    add_practitioners(entries, people, codes)
-    request = service_request(document, key, subject, carrier, organizations, codes)
-    entries.add(order, request, f"{IDENTIFIER}referral", key)
-    made = task(document, key, subject, order, organizations, codes)
-    made_as = entries.name("Task", "referral", scope, record)
-    entries.add(made_as, made, f"{IDENTIFIER}referral-task", key)
-    if "appointment" in document:
-        made = visit(document["appointment"], key, subject, order, codes)
-        made_as = entries.name("Appointment", "referral-visit", scope, record)
-        entries.add(made_as, made, f"{IDENTIFIER}referral-visit", key)
-    made = response(document, key, subject)
-    entries.add(carrier, made, f"{IDENTIFIER}referral-carrier", key)
-    return entries.bundle()
-
-
-def practitioners(entries: Entries, document: Json, scope: tuple[str, ...]) -> list[Any]:
-    """(reference, role in the document, person) of staff and authors."""
-    people = []
-    for entry, field in (("staff", "staff"), ("author", "authors")):
-        for index, person in enumerate(document.get(field, ())):
+    needed = document.get("accommodations", {}).get("interpreter")
+    subject = identify(patient(native, needed, source, codes), "Patient", source, native["mrn"])
+    people: dict[str, str] = {}
+    for role, field in (("staff", "staff"), ("author", "authors")):
+        for person in document.get(field, ()):
             own = person.get("npi") or person["id"]
-            name = entries.name("Practitioner", "Practitioner", scope, own)
-            name = entries.distinct(name, "Practitioner", entry, own, index)
-            people.append((name, entry, person))
-    return people
-
-
-def add_practitioners(entries: Entries, people: list[Any], codes: Codes) -> None:
-    """The entries of staff and authors."""
-    for name, entry, person in people:
-        made = practitioner(person, entry, entries.source, codes)
-        value = made["identifier"][0]["value"]
-        entries.add(name, made, f"{IDENTIFIER}{entry}", value)
-
-
-def concept(*codings: Json | None, text: str | None = None) -> Json | None:
-    """A CodeableConcept of those codings that are there."""
-    made: Json = {}
-    present = [coding for coding in codings if coding is not None]
-    if present:
-        made["coding"] = present
-    if text is not None:
-        made["text"] = text
-    return made or None
-
-
-def own_coding(system: str, code: str | None) -> Json | None:
-    """The native word in a code system of ours."""
-    return {"system": SYSTEM + system, "code": code} if code is not None else None
-
-
-def extensions(*triples: tuple[str, str, Any]) -> list[Json]:
-    """Extensions (name, value[x], value) of those values that are there."""
-    return [{"url": OWN + n, element: v} for n, element, v in triples if v is not None]
-
-
-def put(target: Json, name: str, value: Any) -> None:
-    """Set an element that is there."""
-    if value is not None and value != []:
-        target[name] = value
-
-
-def human_name(native: Json) -> Json:
-    """family, given, prefix, suffix."""
-    made: Json = {}
-    put(made, "family", native.get("family"))
-    put(made, "given", list(native.get("given", ())))
-    if "prefix" in native:
-        made["prefix"] = [native["prefix"]]
-    if "suffix" in native:
-        made["suffix"] = [native["suffix"]]
+            who = practitioner(person, role, source)
+            people.setdefault(person["id"], identify(who, "Practitioner", source, own))
+    schedules = document.get("schedule", ())
+    orders = [
+        identify(
+            order(item, prefix, document, subject, people, codes),
+            "order",
+            source,
+            record,
+            item["id"],
+        )
+        for item in schedules
+    ]
+    for based_on, item in zip(orders, schedules, strict=True):
+        held = {
+            session["occurrenceDate"]: session
+            for session in document.get("sessions", ())
+            if session["scheduleId"] == item["id"]
+        }
+        own = prefix + quote(item["id"], safe="") + "/"
+        for occurrence in occurrences(item):
+            session = held.get(occurrence.date)
+            visit = appointment(item, occurrence, session, people, codes)
+            visit["identifier"] = [
+                {"system": IDENTIFIER + "session", "value": own + occurrence.date}
+            ]
+            visit["basedOn"] = [{"reference": based_on}]
+            visit["participant"] = participants(item, subject, people)
+            identify(visit, "session", source, record, item["id"], occurrence.date)
     return made
 
 
-def address(native: Json | None) -> list[Json]:
-    """One address, or none."""
-    if not native:
-        return []
-    made: Json = {}
-    put(made, "line", list(native.get("line", ())))
-    for name in ("city", "state", "postalCode", "country"):
-        put(made, name, native.get(name))
-    return [made] if made else []
-
-
-def carry(made: Json, vocabulary: str, code: str, url: str) -> None:
-    """Keep the native word that the FHIR code does not say, before other extensions."""
-    coding = {"system": SYSTEM + vocabulary, "code": code}
-    extension = {"url": OWN + url, "valueCoding": coding}
-    made["extension"] = [extension, *made.get("extension", ())]
-
-
-def patient(native: Json, source: str, codes: Codes) -> Json:
+def patient(native: Json, interpreter: bool | None, source: str, codes: Codes) -> Json:
     """US Core Patient."""
     limits = native.get("contactRestrictions", {})
     system = f"{DEFAULT_BASE}/mrn/{source}"
     kind = {"coding": [{"system": HL7 + "v2-0203", "code": "MR"}]}
     made: Json = {"resourceType": "Patient"}
-    put(
-        made,
-        "extension",
-        extensions(
-            ("do-not-call", "valueBoolean", limits.get("doNotCall")),
-            ("do-not-mail", "valueBoolean", limits.get("doNotMail")),
-            ("discreet-voicemail", "valueBoolean", limits.get("discreetVoicemail")),
-        ),
+    told = extensions(
+        ("do-not-call", "valueBoolean", limits.get("doNotCall")),
+        ("do-not-mail", "valueBoolean", limits.get("doNotMail")),
+        ("discreet-voicemail", "valueBoolean", limits.get("discreetVoicemail")),
     )
+    if interpreter is not None:
+        coding = {"system": SNOMED, "code": "373066001" if interpreter else "373067005"}
+        told.append({"url": INTERPRETER, "valueCoding": coding})
+    put(made, "extension", told)
     usual = {"use": "usual", "type": kind, "system": system, "value": native["mrn"]}
     old = [
         {"use": "old", "type": kind, "system": system, "value": value}
@@ -251,98 +151,32 @@ def patient(native: Json, source: str, codes: Codes) -> Json:
     return made
 
 
-def organization(key: str, name: str, entry: str, npi: str | None) -> Json:
-    """What facility, requester and recipient share."""
-    identifiers = [{"system": IDENTIFIER + entry, "value": key}]
-    if npi is not None:
-        identifiers.append({"system": NPI, "value": npi})
-    return {
-        "resourceType": "Organization",
-        "identifier": identifiers,
-        "active": True,
-        "name": name,
-    }
-
-
-def phone_of(native: Json) -> list[Json]:
-    """The telephone, or none."""
-    return [{"system": "phone", "value": native["phone"]}] if "phone" in native else []
-
-
-def organization_key(native: Json, name: str, source: str) -> str:
-    """The value of our own identifier."""
-    return f"{quote(source, safe='')}/{quote(native[name], safe='')}"
-
-
-def facility(native: Json, source: str, codes: Codes) -> Json:
-    """The facility of the document."""
-    key = organization_key(native, "name", source)
-    made = organization(key, native["name"], "facility", native.get("npi"))
-    extra = extensions(("timezone", "valueString", native.get("tz")))
-    for item in native.get("accreditations", ()):
-        parts = [
-            {"url": name, element: item[name]}
-            for name, element in (
-                ("body", "valueCode"),
-                ("number", "valueString"),
-                ("validFrom", "valueDate"),
-                ("validTo", "valueDate"),
-            )
-            if name in item
-        ]
-        if parts:
-            extra.append({"extension": parts, "url": OWN + "accreditation"})
-    put(made, "extension", extra)
-    kind = native.get("type")
-    if kind is not None:
-        nucc = codes.coding(NUCC, "facility-type.nucc", kind)
-        role = codes.coding(HL7 + "v3-RoleCode", "facility-type.role-code", kind)
-        made["type"] = [concept(own_coding("facility-type", kind), nucc, role)]
-    put(made, "telecom", phone_of(native))
-    put(made, "address", address(native.get("address")))
+def human_name(native: Json) -> Json:
+    """family, given, prefix, suffix."""
+    made: Json = {}
+    put(made, "family", native.get("family"))
+    put(made, "given", list(native.get("given", ())))
+    if "prefix" in native:
+        made["prefix"] = [native["prefix"]]
+    if "suffix" in native:
+        made["suffix"] = [native["suffix"]]
     return made
 
 
-def requester(native: Json, source: str, codes: Codes) -> Json:
-    """Who refers."""
-    key = organization_key(native, "org", source)
-    made = organization(key, native["org"], "requester", native.get("npi"))
-    put(made, "extension", extensions(("endpoint", "valueUri", native.get("endpoint"))))
-    telecom = phone_of(native)
-    if "direct" in native:
-        telecom.append({"system": "email", "value": native["direct"]})
-    put(made, "telecom", telecom)
-    if "practitioner" in native:
-        made["contact"] = [{"name": {"text": native["practitioner"]}}]
-    return made
+def address(native: Json | None) -> list[Json]:
+    """One address, or none."""
+    if not native:
+        return []
+    made: Json = {}
+    put(made, "line", list(native.get("line", ())))
+    for name in ("city", "state", "postalCode", "country"):
+        put(made, name, native.get(name))
+    return [made] if made else []
 
 
-def recipient(native: Json, source: str, codes: Codes) -> Json:
-    """Who is asked."""
-    key = organization_key(native, "org", source)
-    made = organization(key, native["org"], "recipient", native.get("npi"))
-    put(
-        made,
-        "extension",
-        extensions(
-            ("program", "valueString", native.get("program")),
-            ("service", "valueString", native.get("service")),
-            ("endpoint", "valueUri", native.get("endpoint")),
-            ("no-fhir", "valueBoolean", native.get("noFhir")),
-        ),
-    )
-    put(made, "telecom", phone_of(native))
-    return made
-
-
-def practitioner(native: Json, entry: str, source: str, codes: Codes) -> Json:
+def practitioner(native: Json, entry: str, source: str) -> Json:
     """Someone of the staff, or an author."""
     made: Json = {"resourceType": "Practitioner"}
-    role = native.get("role")
-    if role is not None:
-        nucc = codes.coding(NUCC, "role.nucc", role)
-        value = concept(own_coding("role", role), nucc)
-        made["extension"] = [{"url": OWN + "staff-role", "valueCodeableConcept": value}]
     value = f"{quote(source, safe='')}/{quote(native['id'], safe='')}"
     made["identifier"] = [{"system": IDENTIFIER + entry, "value": value}]
     if "npi" in native:
@@ -361,197 +195,132 @@ def practitioner(native: Json, entry: str, source: str, codes: Codes) -> Json:
     return made
 
 
-def placer(document: Json) -> Json:
-    """The number of the one who asks."""
-    return {
-        "type": {"coding": [{"system": HL7 + "v2-0203", "code": "PLAC"}]},
-        "system": f"{DEFAULT_BASE}/referral/{document['sourceSystem']}",
-        "value": document["referralId"],
-    }
-
-
-def service_request(
-    document: Json, key: str, subject: str, carrier: str, organizations: Json, codes: Codes
+def order(
+    native: Json, prefix: str, document: Json, subject: str, people: dict[str, str], codes: Codes
 ) -> Json:
-    """The order."""
+    """One line of the weekly schedule."""
     made: Json = {"resourceType": "ServiceRequest"}
-    made["meta"] = {"source": f"urn:fhirbridge:source:{document['sourceSystem']}"}
-    made["extension"] = extensions(
-        ("document-version", "valuePositiveInt", document.get("version")),
-        ("document-updated", "valueInstant", document.get("updatedAt")),
-        ("part2-program", "valueBoolean", document.get("part2Program")),
-        ("referral-direction", "valueCode", document.get("direction")),
-        ("authorization-number", "valueString", document.get("authNumber")),
-    )
-    made["identifier"] = [{"system": IDENTIFIER + "referral", "value": key}, placer(document)]
-    put(made, "status", codes.code["referral.ServiceRequest"].get(document.get("status")))
+    made["extension"] = [{"extension": rule(native), "url": OWN + "series"}]
+    telehealth = native.get("telehealth", {})
+    parts = [
+        {"url": name, element: telehealth[name]}
+        for name, element in (("url", "valueUri"), ("phone", "valueString"))
+        if name in telehealth
+    ]
+    if parts:
+        made["extension"].append({"extension": parts, "url": OWN + "telehealth"})
+    made["extension"] += extensions(("capacity", "valuePositiveInt", native.get("capacity")))
+    key = prefix + quote(native["id"], safe="")
+    made["identifier"] = [{"system": IDENTIFIER + "order", "value": key}]
+    put(made, "status", codes.code["enrollment.ServiceRequest"].get(document["status"]))
     made["intent"] = "order"
-    put(made, "priority", document.get("priority"))
+    counselling = {"system": SNOMED, "code": "409063005", "display": "Counseling"}
+    made["category"] = [{"coding": [counselling]}]
+    modality = native.get("modality")
+    code = concept(
+        own_coding("modality", modality),
+        codes.coding(HCPCS, "modality.hcpcs", modality),
+        codes.coding(SNOMED, "modality.snomed", modality),
+        text=native.get("title"),
+    )
+    put(made, "code", code)
+    detail = []
+    if "format" in native:
+        detail.append(concept(own_coding("session-format", native["format"])))
+    if "required" in native:
+        word = "required" if native["required"] else "optional"
+        detail.append(concept(own_coding("attendance-rule", word)))
+    put(made, "orderDetail", detail)
     made["subject"] = {"reference": subject}
-    if "requester" in organizations:
-        made["requester"] = {"reference": organizations["requester"]}
-    if "recipient" in organizations:
-        made["performer"] = [{"reference": organizations["recipient"]}]
-    asked = document.get("serviceRequested", {})
-    kind, modality, level = (asked.get(n) for n in ("kind", "modality", "levelOfCare"))
-    category = codes.code["referral.category"].get(kind) if kind is not None else None
-    made["category"] = [{"coding": [{"system": SNOMED, "code": category or "409063005"}]}]
+    made["occurrenceTiming"] = {"repeat": repeat(native)}
     put(
         made,
-        "code",
-        concept(
-            own_coding("plan-item-kind", kind),
-            own_coding("modality", modality),
-            codes.coding(SNOMED, "referral.snomed", kind),
-            codes.coding(HCPCS, "kind.hcpcs", kind),
-        ),
+        "performer",
+        [{"reference": people[who]} for who in native.get("facilitators", ()) if who in people],
     )
-    if level is not None:
-        coding = {"system": SYSTEM + "level-of-care", "code": level}
-        put(coding, "display", codes.display["level.title"].get(level))
-        made["orderDetail"] = [{"coding": [coding]}]
-    if "quantity" in asked:
-        made["quantityQuantity"] = {"value": asked["quantity"]}
-    put(made, "occurrencePeriod", window(document))
-    put(made, "reasonCode", reasons(document.get("reason", {}), codes))
-    made["supportingInfo"] = [{"reference": carrier}]
-    if "consentRef" in document:
-        logical = {"type": "Consent", "identifier": {"value": document["consentRef"]}}
-        made["supportingInfo"].append(logical)
-    if "coverageRef" in document:
-        made["insurance"] = [{"type": "Coverage", "identifier": {"value": document["coverageRef"]}}]
+    if "location" in native:
+        made["locationCode"] = [{"text": native["location"]}]
     return made
 
 
-def window(document: Json) -> Json | None:
-    """When the visit is wanted."""
-    asked = document.get("requestedWindow", {})
-    made = {}
-    put(made, "start", asked.get("from"))
-    put(made, "end", asked.get("to"))
-    return made or None
+def seconds(clock: str) -> str:
+    """hh:mm as FHIR writes a time."""
+    return clock if len(clock) > 5 else clock + ":00"
 
 
-def reasons(reason: Json, codes: Codes) -> list[Json]:
-    """Why, as a word and text, then the diagnoses."""
-    word = concept(own_coding("referral-reason", reason.get("kind")), text=reason.get("text"))
-    made = [word] if word else []
-    for code in reason.get("diagnoses", ()):
-        icd10cm = {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}
-        put(icd10cm, "display", codes.display["icd10cm.title"].get(code) or None)
-        snomed = codes.coding(SNOMED, "icd10cm.snomed", code)
-        made.append({"coding": [icd10cm, snomed] if snomed else [icd10cm]})
+def rule(native: Json) -> list[Json]:
+    """The rule of the series, exactly."""
+    parts: list[Json] = []
+    for name, url, element in (
+        ("rrule", "rrule", "valueString"),
+        ("startLocal", "startLocal", "valueTime"),
+        ("endLocal", "endLocal", "valueTime"),
+        ("tz", "tz", "valueString"),
+        ("from", "from", "valueDate"),
+        ("until", "until", "valueDate"),
+        ("count", "count", "valuePositiveInt"),
+    ):
+        value = native.get(name)
+        if value is not None:
+            parts.append({"url": url, element: seconds(value) if element == "valueTime" else value})
+    parts += [{"url": "exDate", "valueDate": day} for day in native.get("exDates", ())]
+    parts += [{"url": "rDate", "valueDate": day} for day in native.get("rDates", ())]
+    return parts
+
+
+def minutes_of(clock: str) -> int:
+    """Minutes since midnight."""
+    return int(clock[:2]) * 60 + int(clock[3:5])
+
+
+def repeat(native: Json) -> Json:
+    """The rule as FHIR Timing says it."""
+    parts = dict(part.split("=", 1) for part in native["rrule"].split(";"))
+    days = [WEEKDAYS[day[-2:]] for day in parts.get("BYDAY", "").split(",") if day]
+    bounds: Json = {}
+    put(bounds, "start", native.get("from"))
+    put(bounds, "end", native.get("until"))
+    length = minutes_of(native["endLocal"]) - minutes_of(native["startLocal"])
+    made: Json = {"boundsPeriod": bounds}
+    put(made, "count", native.get("count"))
+    made["duration"] = length % 1440 or 1440
+    made["durationUnit"] = "min"
+    made["frequency"] = max(1, len(dict.fromkeys(days)))
+    made["period"] = int(parts.get("INTERVAL", "1"))
+    made["periodUnit"] = UNITS[parts["FREQ"]]
+    put(made, "dayOfWeek", list(dict.fromkeys(days)))
+    made["timeOfDay"] = [seconds(native["startLocal"])]
     return made
 
 
-def task(
-    document: Json, key: str, subject: str, order: str, organizations: Json, codes: Codes
+def appointment(
+    native: Json,
+    occurrence: Occurrence,
+    session: Json | None,
+    people: dict[str, str],
+    codes: Codes,
 ) -> Json:
-    """Who owes the next step."""
-    status = document.get("status")
-    made: Json = {"resourceType": "Task"}
-    put(made, "extension", extensions(("sla-hours", "valuePositiveInt", document.get("slaHours"))))
-    made["identifier"] = [{"system": IDENTIFIER + "referral-task", "value": key}, placer(document)]
-    if status is not None:
-        made["status"] = codes.code["referral.Task"][status]
-        if status in codes.lossy["referral.Task"]:
-            carry(made, "referral-status", status, "native-status")
-        bser = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
-        public = codes.coding(bser, "referral.businessStatus", status)
-        made["businessStatus"] = concept(public, own_coding("referral-status", status))
-    made["intent"] = "order"
-    coding = {"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "fulfill"}
-    made["code"] = {"coding": [coding]}
-    put(made, "priority", document.get("priority"))
-    made["focus"] = {"reference": order}
-    made["for"] = {"reference": subject}
-    put(made, "lastModified", document.get("updatedAt"))
-    if "requester" in organizations:
-        made["requester"] = {"reference": organizations["requester"]}
-    if "recipient" in organizations:
-        made["owner"] = {"reference": organizations["recipient"]}
-    period = window(document)
-    if period:
-        made["restriction"] = {"period": period}
-    reason = document.get("cancellation", {}).get("reason")
-    if reason is not None:
-        made["statusReason"] = {"text": reason}
-    put(made, "input", task_input(document, codes))
-    outcome = document.get("outcome", {})
-    put(
-        made,
-        "output",
-        [
-            {"type": parameter(f"outcome-{name}"), element: outcome[field]}
-            for name, field, element in (
-                ("summary", "summary", "valueString"),
-                ("at", "at", "valueDateTime"),
-                ("document", "documentRef", "valueUri"),
-                ("admitted", "admitted", "valueBoolean"),
-                ("level", "level", "valueCode"),
-            )
-            if field in outcome
-        ],
-    )
-    return made
-
-
-def parameter(code: str) -> Json:
-    """The type of an input or output."""
-    return {"coding": [own_coding("task-parameter", code)]}
-
-
-def task_input(document: Json, codes: Codes) -> list[Json]:
-    """How it was sent, and what was sent with it."""
-    made: list[Json] = []
-    if "sentVia" in document:
-        made.append({"type": parameter("sent-via"), "valueCode": document["sentVia"]})
-    for item in document.get("attachments", ()):
-        kind = item.get("kind")
-        loinc = codes.coding("http://loinc.org", "attachment.loinc", kind)
-        attachment = own_coding("task-parameter", "attachment")
-        entry: Json = {"extension": extensions(("item-id", "valueString", item["id"]))}
-        entry["type"] = concept(own_coding("attachment", kind), loinc, attachment)
-        put(entry, "valueUri", item.get("ref"))
-        made.append(entry)
-    return made
-
-
-def zoned(tz: str) -> Json:
-    """The zone beside an instant."""
-    return {"extension": [{"url": TZ_CODE, "valueCode": tz}]}
-
-
-def visit(native: Json, key: str, subject: str, order: str, codes: Codes) -> Json:
-    """The first visit."""
+    """One session of a series."""
+    held: Json = session or {}
+    tz = native["tz"]
     made: Json = {"resourceType": "Appointment"}
-    tz = native.get("tz")
-    put(made, "extension", extensions(("timezone", "valueString", tz)))
-    made["identifier"] = [{"system": IDENTIFIER + "referral-visit", "value": key}]
-    appointment_status(made, native.get("status"), codes, "session.Appointment")
-    minutes = native.get("duration")
-    if "startLocal" in native and tz is not None:
-        start = to_instant(datetime.fromisoformat(native["startLocal"]), tz)
-        made["start"], made["_start"] = start.isoformat(), zoned(tz)
-        made["_end"] = zoned(tz)
-        if minutes is not None:
-            end = start.astimezone(UTC) + timedelta(minutes=minutes)
-            made["end"] = end.astimezone(start.tzinfo).isoformat()
-    put(made, "minutesDuration", minutes)
-    coding = {"system": HL7 + "v2-0276", "code": "FOLLOWUP"}
-    made["appointmentType"] = {"coding": [coding]}
+    put(made, "extension", extensions(("attendance", "valueCode", held.get("attendance"))))
+    put(made, "comment", held.get("participationNote"))
+    if "status" in held:
+        appointment_status(made, held["status"], codes, "session.Appointment")
+    else:
+        made["status"] = "booked"
+    coding = {"system": HL7 + "service-category", "code": "12", "display": "Drug/Alcohol"}
+    made["serviceCategory"] = [{"coding": [coding]}]
     service = service_type(native.get("modality"), codes)
     if service:
         made["serviceType"] = [service]
-    made["basedOn"] = [{"reference": order}]
-    made["participant"] = [{"actor": {"reference": subject}, "status": "accepted"}]
+    coding = {"system": HL7 + "v2-0276", "code": "ROUTINE"}
+    made["appointmentType"] = {"coding": [coding]}
+    put(made, "description", native.get("title"))
+    made["start"], made["_start"] = occurrence.start.isoformat(), zoned(tz)
+    made["end"], made["_end"] = occurrence.end.isoformat(), zoned(tz)
     return made
-
-
-def service_type(modality: str | None, codes: Codes) -> Json | None:
-    """The modality, in our word and in HL7's."""
-    public = codes.coding(HL7 + "service-type", "modality.service-type", modality)
-    return concept(own_coding("modality", modality), public)
 
 
 def appointment_status(made: Json, status: str | None, codes: Codes, lossy: str) -> None:
@@ -566,69 +335,60 @@ def appointment_status(made: Json, status: str | None, codes: Codes, lossy: str)
     put(made, "cancelationReason", cause)
 
 
-CONSENT = (
-    ("id", "valueString"),
-    ("type", "valueString"),
-    ("status", "valueString"),
-    ("signedAt", "valueDateTime"),
-    ("signer", "valueString"),
-    ("signerRole", "valueString"),
-    ("recipients", "valueString"),
-    ("purpose", "valueString"),
-    ("infoScope", "valueString"),
-    ("expires", "valueDate"),
-    ("expiresEvent", "valueString"),
-    ("revokedAt", "valueDateTime"),
-)
-STATEMENTS = ("rightToRevoke", "hipaaRedisclosure", "lossOfProtection", "refusalConsequences")
-RESPONSE = (
-    ("at", "valueDateTime"),
-    ("by", "valueString"),
-    ("action", "valueString"),
-    ("reason", "valueString"),
-    ("apptStart", "valueDateTime"),
-)
-SINGLE = (
-    ("warmHandoff", "done", "valueBoolean"),
-    ("warmHandoff", "at", "valueDateTime"),
-    ("warmHandoff", "with", "valueString"),
-    ("cancellation", "requestedBy", "valueString"),
-    ("cancellation", "at", "valueDateTime"),
-)
+def service_type(modality: str | None, codes: Codes) -> Json | None:
+    """The modality, in our word and in HL7's."""
+    public = codes.coding(HL7 + "service-type", "modality.service-type", modality)
+    return concept(own_coding("modality", modality), public)
 
 
-def answers(link: str, element: str, value: Any) -> Json:
-    """One item with its answers."""
-    values = value if isinstance(value, list) else [value]
-    return {"linkId": link, "answer": [{element: item} for item in values]}
+def zoned(tz: str) -> Json:
+    """The zone beside an instant."""
+    return {"extension": [{"url": TZ_CODE, "valueCode": tz}]}
 
 
-def response(document: Json, key: str, subject: str) -> Json:
-    """What has no FHIR home yet."""
-    items: list[Json] = []
-    for consent in document.get("consents", ()):
-        parts = [answers(f"consents.{n}", e, consent[n]) for n, e in CONSENT if consent.get(n)]
-        said = consent.get("statements", {})
-        parts += [
-            answers(f"consents.statements.{name}", "valueBoolean", said[name])
-            for name in STATEMENTS
-            if name in said
-        ]
-        items.append({"linkId": "consents", "item": parts})
-    for entry in document.get("responses", ()):
-        parts = [answers(f"responses.{n}", e, entry[n]) for n, e in RESPONSE if n in entry]
-        items.append({"linkId": "responses", "item": parts})
-    for holder, name, element in SINGLE:
-        found = document.get(holder, {}).get(name)
-        if found is not None:
-            items.append(answers(f"{holder}.{name}", element, found))
-    made: Json = {
-        "resourceType": "QuestionnaireResponse",
-        "identifier": {"system": IDENTIFIER + "referral-carrier", "value": key},
-        "questionnaire": f"{DEFAULT_BASE}/Questionnaire/referral",
-        "status": "completed",
-        "subject": {"reference": subject},
-    }
-    put(made, "authored", document.get("updatedAt"))
-    put(made, "item", items)
+def participants(native: Json, subject: str, people: dict[str, str]) -> list[Any]:
+    """The patient, the facilitators, the room."""
+    made: list[Any] = [{"actor": {"reference": subject}, "status": "accepted"}]
+    facilitator = [{"coding": [own_coding("participant-role", "facilitator")]}]
+    for who in native.get("facilitators", ()):
+        if who in people:
+            actor = {"reference": people[who]}
+            made.append({"type": facilitator, "actor": actor, "status": "accepted"})
+    if "location" in native:
+        actor = {"type": "Location", "display": native["location"]}
+        made.append({"actor": actor, "status": "accepted"})
     return made
+
+
+def concept(*codings: Json | None, text: str | None = None) -> Json | None:
+    """A CodeableConcept of those codings that are there."""
+    made: Json = {}
+    present = [coding for coding in codings if coding is not None]
+    if present:
+        made["coding"] = present
+    if text is not None:
+        made["text"] = text
+    return made or None
+
+
+def own_coding(system: str, code: str | None) -> Json | None:
+    """The native word in a code system of ours."""
+    return {"system": SYSTEM + system, "code": code} if code is not None else None
+
+
+def extensions(*triples: tuple[str, str, Any]) -> list[Json]:
+    """Extensions (name, value[x], value) of those values that are there."""
+    return [{"url": OWN + n, element: v} for n, element, v in triples if v is not None]
+
+
+def carry(made: Json, vocabulary: str, code: str, url: str) -> None:
+    """Keep the native word that the FHIR code does not say, before other extensions."""
+    coding = {"system": SYSTEM + vocabulary, "code": code}
+    extension = {"url": OWN + url, "valueCoding": coding}
+    made["extension"] = [extension, *made.get("extension", ())]
+
+
+def put(target: Json, name: str, value: Any) -> None:
+    """Set an element that is there."""
+    if value is not None and value != []:
+        target[name] = value

@@ -9,7 +9,7 @@ import argparse
 import multiprocessing
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -145,7 +145,7 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def chunks(kinds: list[Kind], documents: int, seed: int) -> list[Chunk]:
+def chunks(kinds: Sequence[Kind], documents: int, seed: int) -> list[Chunk]:
     """The work, in pieces that differ in their seeds; kinds take turns."""
     return [
         Chunk(kind, seed * 1_000_000 + start // CHUNK, min(CHUNK, documents - start))
