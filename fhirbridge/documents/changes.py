@@ -155,10 +155,10 @@ class _Comparison:
             gone = self.presentation.present(withdrawn_form(stored), content_class)
             yield Change("withdraw", reference, gone, current, content_class)
             return
-        rest = self._others(reference)
+        rest = self._others(reference, before)
         if before is None or known is None or not rest:
             return
-        new, base = combine(_newest_first(rest)), self._combination(reference, before)
+        new, base = combine(_newest_first(rest)), self._combination(rest, before)
         plain = bare(stored)
         laid = update(plain, new, known.template, self._points, base=base)
         laid = self._presented(laid, plain, content_class)
@@ -174,26 +174,30 @@ class _Comparison:
         self, reference: str, own: Statement, before: Statement | None
     ) -> tuple[Resource, Resource | None]:
         """What all documents state now, and what they stated before."""
-        others = self._others(reference)
+        others = self._others(reference, own, before)
         if not others:
             return own.resource, before.resource if before else None
         now = _newest_first([*others, _Dated(self.source.updated_at, own)])
-        return combine(now), self._combination(reference, before)
+        return combine(now), self._combination(others, before)
 
-    def _combination(self, reference: str, before: Statement | None) -> Resource:
+    def _combination(self, others: list["_Dated"], before: Statement | None) -> Resource:
         """What the documents have stated so far."""
-        told = self._others(reference)
+        told = others
         if before is not None and self.source.stored_at is not None:
-            told = [*told, _Dated(self.source.stored_at, before)]
+            told = [*others, _Dated(self.source.stored_at, before)]
         return combine(_newest_first(told))
 
-    def _others(self, reference: str) -> list["_Dated"]:
-        """What other documents state."""
+    def _others(self, reference: str, *known: Statement | None) -> list["_Dated"]:
+        """What other documents state. What is `known` already is not read again."""
+        by_key = {one.key: one for one in known if one is not None}
         holders = shelf.statements_about(
             self.session, self.custodian_id, reference, except_of=self.source.document_id
         )
         found = []
         for holder in holders:
+            if holder.statement in by_key:
+                found.append(_Dated(holder.updated_at, by_key[holder.statement]))
+                continue
             if holder.document_id not in self.others:
                 packed = store.encoded_of(self.session, holder.document_id)
                 self.others[holder.document_id] = unpack(packed)
