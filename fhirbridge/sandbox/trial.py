@@ -162,7 +162,7 @@ def _look_up(trial: _Trial, first: Outcome) -> None:
 
 def _send_again(trial: _Trial, first: Outcome) -> None:
     """A resend must create nothing."""
-    if any(not entry.search for entry in trial.made.entries):
+    if any(entry.action == "create" and not entry.search for entry in trial.made.entries):
         words = "Not every resource has an identifier of its own; not asked."
         trial.report.note("resend", None, words)
         return
