@@ -1,4 +1,4 @@
-"""The code systems under `{base}/CodeSystem/` as the gate needs them: we enforce what we publish."""
+"""The code systems under `{base}/CodeSystem/`, for the gate: we enforce what we publish."""
 
 from functools import cache
 from pathlib import Path

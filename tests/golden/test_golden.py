@@ -6,6 +6,7 @@
 from functools import cache
 from pathlib import Path
 
+import fhirkit
 import pytest
 
 from fhirbridge.config import DEFAULT_BASE
@@ -106,6 +107,11 @@ class TestCase:
 
         # Observation has profiles of many kinds in US Core; ours is the one of screenings.
         assert silent <= {"Observation"}
+
+    def test_fhirkit_finds_no_fault(self, case: Path) -> None:
+        _, bundle, _ = made(case)
+
+        assert [str(issue) for issue in fhirkit.validate(wire.dump(bundle).decode())] == []
 
     def test_fhir_resources_reads_it(self, case: Path) -> None:
         _, bundle, _ = made(case)
