@@ -9,13 +9,35 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from fhirbridge.storage import tables
-from fhirbridge.storage.session import Session
+from fhirbridge.storage.instants import from_millis
+from fhirbridge.storage.session import Session, Statement
 
 _l = tables.document_resources.c
 
 OWN = 0  # the statement of a resource that no other document speaks of
+
+_ABOUT = (
+    _l.custodian_id == bindparam("custodian_id"),
+    _l.resource_type == bindparam("resource_type"),
+    _l.resource_id == bindparam("resource_id"),
+    _l.document_id != bindparam("except_of"),
+)
+# Both walk the index of statements, so that the number of documents does not count.
+_NEXT_STATEMENT = Statement(
+    sa.select(_l.statement)
+    .where(*_ABOUT, _l.statement > bindparam("last"))
+    .order_by(_l.statement)
+    .limit(1)
+)
+_NEWEST_HOLDER = Statement(
+    sa.select(_l.document_id, _l.updated_at)
+    .where(*_ABOUT, _l.statement == bindparam("stated"))
+    .order_by(_l.updated_at.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +98,20 @@ def statements_about(
 
     `except_of` is a document that is not asked; `limit` bounds how many statements are looked at.
     """
+    resource_type, _, resource_id = reference.partition("/")
+    about = {
+        "custodian_id": custodian_id,
+        "resource_type": resource_type,
+        "resource_id": resource_id,
+        "except_of": except_of,
+    }
     found: list[Holder] = []
     last = OWN
-    while len(found) < limit:
-        query = (
-            sa.select(_l.statement, _l.document_id, _l.updated_at)
-            .where(*_about(custodian_id, reference), _l.statement > last)
-            .where(_l.document_id != except_of)
-            .order_by(_l.statement, _l.updated_at.desc(), _l.document_id)
-            .limit(1)
-        )
-        row = session.execute(query).first()
-        if row is None:
-            break
-        found.append(Holder(row.statement, row.document_id, row.updated_at))
-        last = row.statement
+    while len(found) < limit and (row := session.row(_NEXT_STATEMENT, last=last, **about)):
+        last = row[0]
+        newest = session.row(_NEWEST_HOLDER, stated=last, **about)
+        if newest is not None:
+            found.append(Holder(last, newest[0], from_millis(newest[1])))
     return sorted(found, key=lambda holder: (holder.updated_at, holder.statement), reverse=True)
 
 
