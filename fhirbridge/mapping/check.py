@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fhirbridge.errors import Issue
 from fhirbridge.fhir.definitions import definitions
+from fhirbridge.fhir.validation.profiles import is_known
 from fhirbridge.jsontypes import NativeNode
 from fhirbridge.mapping.compiler import build_template
 from fhirbridge.mapping.expanders import EXPANDERS
@@ -55,6 +56,7 @@ def check(pack: Pack, shape: NativeNode) -> list[Issue]:
         faults.extend(TypeCheck(pack, template, shape).faults())
         faults.extend(_items(template))
         faults.extend(_conditions(template, shape))
+        faults.extend(_engine_made(template))
     if len(templates) == len(pack.entries):
         faults.extend(_coverage_faults(pack, shape, templates))
     return faults
@@ -127,6 +129,15 @@ def _conditions(template: Template, shape: NativeNode) -> Iterator[Issue]:
         inside = any(leaf.trail[: len(trail)] == trail for trail in named)
         if leaf.kind == "native" and leaf.rule.reads and not inside:
             message = f"{native_text(leaf.trail)} is not among the fields of the entry's `if`."
+            yield fault(leaf.rule.place, leaf.rule.name, message)
+
+
+def _engine_made(template: Template) -> Iterator[Issue]:
+    """Rules for what the engine writes itself: the text, and claims to US Core."""
+    for leaf in template.leaves:
+        is_text = leaf.fhir_path.startswith(f"{template.entry.type}.text.")
+        if is_text or is_known(str(leaf.const)):
+            message = "the engine writes text and claims to US Core itself."
             yield fault(leaf.rule.place, leaf.rule.name, message)
 
 

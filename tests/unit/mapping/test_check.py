@@ -92,6 +92,13 @@ FAULTS = {
         "CarePlan.yaml:5",
         "this constant is not",
     ),
+    "text, which the engine writes": (
+        PLAN,
+        "{const: plan, fhir: intent, required: true}",
+        "{const: generated, fhir: text.status, required: true}",
+        "CarePlan.yaml:5",
+        "the engine writes text",
+    ),
     "two rules on one place": (
         PLAN,
         "fhir: title, copy",
