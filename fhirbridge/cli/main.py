@@ -23,6 +23,7 @@ COMMANDS = {
     "mappings": "Look at the mapping packs.",
     "outbox": "Look at what was sent, what waits and what failed.",
     "partner": "Register partners and list them.",
+    "patient": "Link patients of our documents with patients that came from outside.",
     "plan": "Begin plans.",
     "remap": "Convert stored documents again that another mapping pack made.",
     "sandbox": "Try out FHIR servers with data of nobody.",
