@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from fhirbridge.errors import InvalidContent, Issue, NotFound
 from fhirbridge.fhir import wire
+from fhirbridge.fhir.narrative import is_generated, narrate
 from fhirbridge.interactions import conditional, patch_fhirpath, patch_json
 from fhirbridge.interactions.answers import written
 from fhirbridge.interactions.context import Context, Unit
@@ -57,8 +58,20 @@ def _change(
         )
     result = replace(request, resource=patched, checked=False)
     resource = accept(result, context, current.resource_type)
+    resource = _narrated(resource, wire.parse(current.content))
     version = unit.save(resource, resource_id=current.resource_id, current=current, method="PATCH")
     return written(request, version, status=200)
+
+
+def _narrated(patched: Resource, before: Resource) -> Resource:
+    """A generated text that the patch left alone is made again: it must say what is so now.
+
+    Source: R4 narrative.html (the text and the content agree)
+    """
+    text = before.get("text")
+    if not is_generated(text) or patched.get("text") != text or patched == before:
+        return patched
+    return {**patched, "text": narrate(patched)}
 
 
 def _patched(request: FhirRequest, resource: Resource, context: Context) -> Json:

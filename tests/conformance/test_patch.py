@@ -337,3 +337,35 @@ class TestInBundles:
         assert answer.status_code == 200, answer.json
         reference = stored.get("/Patient/p").json["managingOrganization"]["reference"]
         assert reference.startswith("Organization/")
+
+
+class TestText:
+    DIV = '<div xmlns="http://www.w3.org/1999/xhtml">active</div>'
+
+    def text_after(self, api: Api, status: str, operations: Any) -> Any:
+        patient_id = api.created(patient(birthDate="1990-01-02")).partition("/")[2]
+        text = {"status": status, "div": self.DIV}
+        api.put(f"/Goal/{patient_id}", goal(f"Patient/{patient_id}", id=patient_id, text=text))
+        return json_patch(api, f"/Goal/{patient_id}", operations).json["text"]
+
+    def test_generated_text_says_what_the_patch_made_of_it(self, api: Api) -> None:
+        change = [{"op": "replace", "path": "/lifecycleStatus", "value": "completed"}]
+
+        text = self.text_after(api, "generated", change)
+
+        assert "completed" in text["div"]
+        assert "Stay sober" in text["div"]
+
+    def test_text_of_a_person_stays(self, api: Api) -> None:
+        change = [{"op": "replace", "path": "/lifecycleStatus", "value": "completed"}]
+
+        assert self.text_after(api, "additional", change)["div"] == self.DIV
+
+    def test_text_in_the_patch_stays(self, api: Api) -> None:
+        div = self.DIV.replace("active", "done")
+        change = [
+            {"op": "replace", "path": "/lifecycleStatus", "value": "completed"},
+            {"op": "replace", "path": "/text/div", "value": div},
+        ]
+
+        assert self.text_after(api, "generated", change)["div"] == div
