@@ -29,10 +29,13 @@ def round_trippable(document: JsonObject, mapping: Mapping) -> JsonObject:
 
 
 def _pairs(bundle: Resource) -> list[tuple[str, Resource]]:
+    """Full URL and resource of each entry; an entry without one (a deletion) keeps its place, so
+    that it is listed like a resource that no rule takes."""
     if bundle.get("resourceType") != "Bundle":
         return [("", bundle)]
+    entries = [entry if isinstance(entry, dict) else {} for entry in bundle.get("entry", ())]
     return [
-        (str(entry.get("fullUrl", "")), entry["resource"])
-        for entry in bundle.get("entry", ())
-        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
+        (str(entry.get("fullUrl", "")), resource if isinstance(resource, dict) else {})
+        for entry in entries
+        for resource in (entry.get("resource"),)
     ]
