@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.conversion.published import TYPES, is_ours
+from fhirbridge.disclosure.caller import OWN, Caller
 from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
 from fhirbridge.fhir import wire
 from fhirbridge.interactions.entries import in_entry
@@ -133,11 +134,12 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Who answers, under which base URL, and the unit that a transaction shares."""
+    """Who answers whom, under which base URL, and the unit that a transaction shares."""
 
     bridge: Bridge
     base: str
     unit: Unit | None = None
+    caller: Caller = OWN
 
     @property
     def custodian_id(self) -> int:

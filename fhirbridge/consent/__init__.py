@@ -1,0 +1,1 @@
+"""Who may see what of a patient, and why: labels, provisions and the decision. Pure rules."""
