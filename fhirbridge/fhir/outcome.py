@@ -3,12 +3,15 @@
 Source: R4 operationoutcome.html
 """
 
+import re
 from collections.abc import Iterable
 from typing import cast, get_args
 
 from fhirbridge.errors import Issue, Severity
 from fhirbridge.jsontypes import JsonObject, Resource
 
+# No string of FHIR may hold them, and words may quote what the caller named a parameter.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _SEVERITIES = frozenset(get_args(Severity))
 
 
@@ -41,7 +44,7 @@ def _entry(issue: Issue) -> JsonObject:
     entry: JsonObject = {
         "severity": issue.severity,
         "code": issue.code,
-        "diagnostics": issue.diagnostics,
+        "diagnostics": _CONTROL.sub("\ufffd", issue.diagnostics),
     }
     if issue.expression:
         entry["expression"] = list(issue.expression)

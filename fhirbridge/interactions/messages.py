@@ -107,14 +107,18 @@ def parse_target(url: str) -> Target:
 def parse_query(query: str | bytes) -> Pairs:
     """The pairs of a query string, in order, empty values kept.
 
-    Raises InvalidContent where it is not UTF-8, escaped or not, or has more than MAX_PAIRS pairs.
+    Raises InvalidContent where it is not UTF-8, escaped or not, holds U+0000, which no text of a
+    resource can, or has more than MAX_PAIRS pairs.
     """
     if not query:
         return ()
     try:
         text = query.decode() if isinstance(query, bytes) else query
-        return tuple(
+        pairs = tuple(
             parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PAIRS)
         )
     except ValueError as exc:
         raise InvalidContent(Issue("invalid", "The query string cannot be decoded.")) from exc
+    if ("%00" in text or "\0" in text) and any("\0" in part for pair in pairs for part in pair):
+        raise InvalidContent(Issue("invalid", "The query string holds the character U+0000."))
+    return pairs

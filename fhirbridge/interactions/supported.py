@@ -3,6 +3,7 @@
 Source: R4 http.html#summary
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,6 +95,8 @@ OPERATIONS = (
 )
 _OPERATIONS = {operation.name: operation for operation in OPERATIONS}
 
+# Source: R4 datatypes.html#id
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _RESERVED = frozenset({"metadata", "_history", "_search"})
 
 
@@ -147,10 +150,14 @@ def route(method: str, path: tuple[str, ...]) -> Route:
         raise NotSupported(
             Issue("not-supported", f"{method} is not supported at this address, but {allowed}.")
         )
+    resource_id = parts.get("{id}", "")
+    # An update says more: that the id it wants to create is none.
+    if resource_id and interaction.name != "update" and not _ID.fullmatch(resource_id):
+        raise NotFound(Issue("not-found", "An id has 1 to 64 letters, digits, hyphens and points."))
     return Route(
         interaction,
         resource_type,
-        parts.get("{id}", ""),
+        resource_id,
         parts.get("{vid}", ""),
         member_type or ("*" if interaction.code == COMPARTMENT else ""),
     )

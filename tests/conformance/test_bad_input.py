@@ -59,6 +59,10 @@ BODIES = {
 }
 
 
+def issue_code(method: str) -> str:
+    return "value" if method == "PUT" else "not-found"
+
+
 class TestBodies:
     @pytest.mark.parametrize(("body", "status"), BODIES.values(), ids=BODIES.keys())
     @pytest.mark.parametrize(
@@ -118,6 +122,23 @@ class TestBodies:
 
             assert answer.status_code in (400, 404)
             assert answer.get_json(force=True)["resourceType"] == "OperationOutcome"
+
+    @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+    def test_id_that_is_none_is_told_without_repeating_it(
+        self, untouched: Api, method: str
+    ) -> None:
+        for resource_id in ("a%00b", "a%20b", "x" * 65, "a_b"):
+            answer = untouched(method, f"/Patient/{resource_id}", patient(id="p"))
+
+            issues = assert_outcome(answer, 400 if method == "PUT" else 404, issue_code(method))
+            assert "1 to 64" in issues[0]["diagnostics"]
+
+    @pytest.mark.parametrize("query", ["_id=%00", "name=a%00", "%00=a", "%2500=a"])
+    def test_no_text_of_a_query_holds_nul(self, untouched: Api, query: str) -> None:
+        answer = untouched.get(f"/Patient?{query}")
+
+        assert answer.status_code == 400
+        assert "\\u0000" not in answer.get_data(as_text=True)
 
     def test_many_parameters_are_refused(self, untouched: Api) -> None:
         answer = untouched.get("/Patient?" + "&".join(["_id=p"] * 501))

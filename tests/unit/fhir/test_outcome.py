@@ -1,5 +1,6 @@
 from fhirbridge.errors import Issue
 from fhirbridge.fhir.outcome import from_outcome, to_outcome
+from fhirbridge.fhir.validation import check
 
 
 def test_issues_survive_the_outcome() -> None:
@@ -18,6 +19,13 @@ def test_issues_survive_the_outcome() -> None:
 
 def test_no_issues_say_that_all_is_well() -> None:
     assert to_outcome([])["issue"][0]["severity"] == "information"
+
+
+def test_words_hold_no_character_that_fhir_refuses() -> None:
+    outcome = to_outcome([Issue("invalid", "'a\x00\x13b' is not known.")])
+
+    assert outcome["issue"][0]["diagnostics"] == "'a\ufffd\ufffdb' is not known."
+    assert check(outcome) == []
 
 
 def test_outcomes_of_others_are_read_as_far_as_possible() -> None:
