@@ -1,118 +1,215 @@
-"""Golden Bundles before two validators that others wrote: `python -m benchmarks.cross_check`.
+"""Our gate beside validators that others wrote.
 
-    python -m benchmarks.cross_check --python /path/to/venv/bin/python
+    python -m benchmarks.cross_check                    kinds of mutation, verdicts side by side
+    python -m benchmarks.cross_check --write            the same, into docs/validators.md
+    python -m benchmarks.cross_check --bundles          everything in fixtures/ that `convert` makes
+    python -m benchmarks.cross_check --documents 100 --seed 1       what it makes of documents
+                                                        generated under a seed, so many of each kind
 
-The second interpreter has pyrofile-validator 0.3.0; it also gets our published extensions and code
-systems. What it says is counted; what is none of our faults is named in `EXPLAINED` with the
-reason. Exit code 1 if anything is left. fhirkit-rs runs in this process; it must find nothing.
+Exit code 1 if our gate is wrong about a mutation, or if anybody objects to what we make without a
+reason why not in `benchmarks/explained.py`. pyrofile-validator takes about a minute for a hundred
+resources; `--jobs` divides the work among so many processes.
 """
 
 import argparse
-import json
+import multiprocessing
 import re
-import subprocess
 import sys
-import tempfile
+import time
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-import fhirkit
-
-from fhirbridge.config import DEFAULT_BASE
-from fhirbridge.conversion.mappings import load_mappings
-from fhirbridge.conversion.published import published
-
-BUNDLES = sorted((Path(__file__).parent.parent / "fixtures").glob("*/*/bundle.json"))
-
-# (code, pattern of the message, why it is not a fault of ours); seen with pyrofile-validator 0.3.0
-EXPLAINED = (
-    ("element.unknown", r"\.(text|language)$", "its R4 lacks elements named text and language"),
-    (
-        "terminology.required",
-        r"ValueSet _r4b_status_",
-        "it knows only the first codes of Task.status",
-    ),
-    (
-        "cardinality.min",
-        r"CoverageEligibilityResponse\.created",
-        "data-absent-reason stands in _created",
-    ),
-    ("extension.unknown", r"/us/core/", "US Core's definitions are in no package that we may load"),
-    ("profile.unknown", r"/us/core/", "US Core's definitions are in no package that we may load"),
-    (
-        "terminology.display",
-        r"terminology\.hl7\.org",
-        "it takes our code system of the same id for HL7's",
-    ),
-    ("questionnaire.unresolved", "", "the Questionnaires of our carriers are not published"),
+from benchmarks.explained import reason
+from benchmarks.timing import ROOT, commit, machine
+from benchmarks.validators import (
+    Judge,
+    Objection,
+    fhir_resources,
+    fhirkit_rs,
+    gate,
+    pyrofile,
+    versions,
 )
+from benchmarks.verdict_cases import VerdictCase, verdict_cases
+from fhirbridge.config import DEFAULT_BASE
+from fhirbridge.conversion.identity import Identity
+from fhirbridge.conversion.mappings import load_mappings
+from fhirbridge.conversion.own_codes import own_codes
+from fhirbridge.conversion.published import published
+from fhirbridge.conversion.to_fhir import to_fhir
+from fhirbridge.fhir import wire
+from fhirbridge.jsontypes import Resource
+from fhirbridge.native import documents
+from tests.laws.laws import streams
 
-_PROBE = """
-import json, sys
-from pyrofile_validator import Validator
-from pyrofile_validator.config import ValidatorConfig
-validator = Validator(ValidatorConfig(local_package_paths=[sys.argv[1]]))
-for path in sys.argv[2:]:
-    with open(path, encoding="utf-8") as file:
-        report = validator.validate_resource(json.load(file))
-    found = [(i.severity.value, i.code, i.message, i.path or "") for i in report.issues]
-    print(json.dumps([path, found]))
-"""
+TABLE = ROOT / "docs" / "validators.md"
+BUNDLES = sorted((ROOT / "fixtures").glob("*/*/bundle.json"))
+WHOLE = 30  # entries
+WORDS = {(True, True): "allows", (True, False): "**refuses**", (False, False): "refuses"}
+WORDS[(False, True)] = "**misses**"
 
 
 def main() -> int:
-    """Run both; print what they say."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--python", help="an interpreter with pyrofile-validator; left out: only fhirkit"
+    """Run what was asked for; print what they say."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.cross_check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    python = parser.parse_args().python
-    left = _fhirkit()
-    if python:
-        left += _pyrofile(python)
-    return int(left > 0)
+    parser.add_argument("--write", action="store_true", help="write the table of mutations")
+    parser.add_argument("--bundles", action="store_true", help="the golden Bundles")
+    parser.add_argument("--documents", type=int, default=0, help="generated documents a kind")
+    parser.add_argument("--seed", type=int, default=1, help="what they are drawn with")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    chosen = parser.parse_args()
+    print(f"{machine()}, commit {commit()}, seed {chosen.seed}")
+    if chosen.bundles or chosen.documents:
+        return _made(
+            [
+                _Share(number, chosen.jobs, chosen.bundles, chosen.documents, chosen.seed)
+                for number in range(chosen.jobs)
+            ]
+        )
+    return _mutations(write=chosen.write)
 
 
-def _fhirkit() -> int:
-    found = Counter(
-        str(issue) for path in BUNDLES for issue in fhirkit.validate(path.read_text("utf-8"))
-    )
-    _table(f"fhirkit {fhirkit.__version__}, {len(BUNDLES)} Bundles", found)
-    return sum(found.values())
+def _mutations(*, write: bool) -> int:
+    cases = list(verdict_cases())
+    with pyrofile() as judge:
+        judges: dict[str, Judge] = {"ours": gate, "fhir.resources": fhir_resources}
+        judges |= {"fhirkit-rs": fhirkit_rs, "pyrofile-validator": judge}
+        verdicts = {
+            name: [_allows(judge, case) for case in cases] for name, judge in judges.items()
+        }
+    table = markdown(cases, verdicts)
+    if write:
+        TABLE.write_text(table, encoding="utf-8")
+    else:
+        print(table)
+    return int(any(c.is_valid != v for c, v in zip(cases, verdicts["ours"], strict=True)))
 
 
-def _pyrofile(python: str) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        for resource in published(load_mappings(base=DEFAULT_BASE)):
-            name = f"{resource['resourceType']}-{resource['id']}.json"
-            Path(folder, name).write_text(json.dumps(resource), encoding="utf-8")
-        command = [python, "-c", _PROBE, folder, *map(str, BUNDLES)]
-        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    explained: Counter[str] = Counter()
-    left: Counter[str] = Counter()
-    for line in lines.splitlines():
-        for severity, code, message, path in json.loads(line)[1]:
-            reason = _reason(code, message)
-            if reason:
-                explained[f"{code}: {reason}"] += 1
+def _allows(judge: Judge, case: VerdictCase) -> bool:
+    return not judge(wire.parse(wire.dump(case.resource)))
+
+
+def markdown(cases: list[VerdictCase], verdicts: Mapping[str, list[bool]]) -> str:
+    """The page: how often each was right, by group, then each mutation; what is wrong is bold."""
+    names = list(verdicts)
+    lines = [_HEAD.format(count=len(cases), versions=versions()), *_columns("", names)]
+    for group in dict.fromkeys(case.group for case in cases):
+        members = [i for i, case in enumerate(cases) if case.group == group]
+        lines.append(_counts(f"{group}, {len(members)}", cases, verdicts, members))
+    lines.append(_counts(f"all, {len(cases)}", cases, verdicts, range(len(cases))))
+    for group in dict.fromkeys(case.group for case in cases):
+        lines += ["", f"## {group}", "", *_columns("mutation", names)]
+        for i, case in enumerate(cases):
+            if case.group == group:
+                said = (WORDS[case.is_valid, verdicts[name][i]] for name in names)
+                lines.append(f"| {case.words} | {' | '.join(said)} |")
+    return "\n".join(lines) + "\n"
+
+
+_HEAD = """# Our gate beside other validators
+
+Made by `python -m benchmarks.cross_check --write`: {count} kinds of mutation of small valid
+resources, each with the verdict of R4 4.0.1, and what our gate and three other validators say
+({versions};
+the last with the definitions of the official package, unknown extensions allowed). A wrong verdict
+is **bold**. The tests hold ours right on every one.
+
+How often each is right:
+"""
+
+
+def _columns(first: str, names: list[str]) -> list[str]:
+    return [f"| {first} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+
+
+def _counts(
+    title: str,
+    cases: list[VerdictCase],
+    verdicts: Mapping[str, list[bool]],
+    members: Sequence[int],
+) -> str:
+    right = (sum(said[i] == cases[i].is_valid for i in members) for said in verdicts.values())
+    return f"| {title} | {' | '.join(map(str, right))} |"
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one process looks at."""
+
+    number: int
+    jobs: int
+    golden: bool
+    documents: int
+    seed: int
+
+    def bundles(self) -> Iterator[Resource]:
+        """Its part of the Bundles."""
+        if self.golden:
+            for path in BUNDLES[self.number :: self.jobs]:
+                yield wire.parse(path.read_bytes())
+        mappings = load_mappings(base=DEFAULT_BASE)
+        for stream in streams(self.documents, self.seed)[self.number :: self.jobs]:
+            for kind in documents.KINDS:
+                document = documents.load(kind, stream.document(kind))
+                yield to_fhir(document, mappings[kind], Identity()).bundle
+
+
+@dataclass
+class _Said:
+    """What was looked at, and what each validator objects to in it."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    explained: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+
+    def add(self, who: str, objections: list[Objection]) -> None:
+        """Count objections, those with a reason apart."""
+        for objection in objections:
+            why = reason(objection) if who == "pyrofile-validator" else ""
+            if why:
+                self.explained[f"{who} {objection.code}: {why}"] += 1
             else:
-                left[f"{severity} {code} {re.sub(r'[0-9]+', '', path)}: {message}"] += 1
-    _table("pyrofile-validator, explained", explained)
-    _table("pyrofile-validator, left", left)
-    return sum(left.values())
+                place = re.sub(r"\d+", "", objection.place)
+                self.left[f"{who} {objection.code} {place}: {objection.words}"] += 1
 
 
-def _reason(code: str, message: str) -> str:
-    found = (
-        why for known, pattern, why in EXPLAINED if known == code and re.search(pattern, message)
-    )
-    return next(found, "")
+def _look(share: _Share) -> _Said:
+    mappings = load_mappings(base=DEFAULT_BASE)
+    ours = partial(gate, own_codes=own_codes(mappings))
+    said = _Said()
+    with pyrofile(list(published(mappings))) as judge:
+        for bundle in share.bundles():
+            resources = [entry["resource"] for entry in bundle["entry"]]
+            said.counts["Bundles"] += 1
+            said.counts["resources"] += len(resources)
+            said.add("ours", ours(bundle))
+            said.add("fhir.resources", fhir_resources(bundle))
+            said.add("fhirkit-rs", fhirkit_rs(bundle))
+            # A Bundle with all that is in it costs it the square of the entries.
+            whole = [bundle] if len(resources) <= WHOLE else []
+            said.counts["Bundles given whole to pyrofile-validator"] += len(whole)
+            for resource in (*resources, *whole):
+                said.add("pyrofile-validator", judge(resource))
+    return said
 
 
-def _table(title: str, found: Counter[str]) -> None:
-    print(f"{title}: {sum(found.values())}")
-    for text, count in found.most_common():
-        print(f"  {count:5} {text}")
+def _made(shares: list[_Share]) -> int:
+    began = time.monotonic()
+    with multiprocessing.Pool(len(shares)) as pool:
+        parts = pool.map(_look, shares)
+    for name in ("counts", "explained", "left"):
+        total: Counter[str] = sum((getattr(part, name) for part in parts), Counter())
+        print(f"{name}: {sum(total.values()) if name != 'counts' else ''}")
+        for text, count in total.most_common():
+            print(f"  {count:6} {text}")
+    print(f"{time.monotonic() - began:.0f} s")
+    return int(any(part.left for part in parts))
 
 
 if __name__ == "__main__":
