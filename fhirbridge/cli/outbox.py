@@ -1,4 +1,7 @@
-"""`fhirbridge outbox list|show`: what waits, what was tried, how it went, who is next."""
+"""`fhirbridge outbox list|show|retry|dead|alerts`: what waits, what failed, and what to do."""
+
+import getpass
+from functools import partial
 
 import click
 
@@ -6,7 +9,9 @@ from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.cli import output
 from fhirbridge.clock import to_instant
-from fhirbridge.handoffs import view
+from fhirbridge.documents.outgoing import outgoing_again
+from fhirbridge.handoffs import repair, view
+from fhirbridge.handoffs.repair import Difference
 from fhirbridge.handoffs.view import Delivery
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.workflow.words import DeliveryState
@@ -70,6 +75,112 @@ def show(delivery: str, as_json: bool) -> None:
         _print(found)
 
 
+@command.command("retry")
+@click.argument("delivery", metavar="ID")
+@click.option("--dry-run", is_flag=True, help="Show what changed since; send nothing.")
+@click.option("--anyway", is_flag=True, help="Send although it may have arrived.")
+@click.option("--found", "location", metavar="URL", help="The Task is at the partner, here.")
+@click.option("--close", "reason", metavar="REASON", help="Give the delivery up.")
+@click.option("--by", default="", help="Who decides; by default who is logged in.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def retry(
+    delivery: str,
+    dry_run: bool,
+    anyway: bool,
+    location: str | None,
+    reason: str | None,
+    by: str,
+    as_json: bool,
+) -> None:
+    """Send a delivery that ended badly again, as its document is today.
+
+    One that needs a person is not sent again unless you say so: --found URL if the partner holds
+    its Task, --anyway to take the risk of a second copy, --close REASON to give it up.
+    """
+    if sum((dry_run, anyway, location is not None, reason is not None)) > 1:
+        raise click.UsageError("Use one of --dry-run, --anyway, --found and --close.")
+    bridge = bridges.build(config.load())
+    by = by or getpass.getuser()
+    try:
+        changed: tuple[Difference, ...] = ()
+        if location is not None:
+            done = repair.found(bridge, delivery, location, by=by)
+        elif reason is not None:
+            done = repair.close(bridge, delivery, reason=reason, by=by)
+        else:
+            remake = partial(outgoing_again, bridge)
+            shown = repair.replay(bridge, delivery, remake)
+            changed, done = shown.differences, shown.delivery
+            if not dry_run:
+                done = repair.retry(bridge, delivery, remake, by=by, anyway=anyway)
+    finally:
+        bridge.close()
+    if as_json:
+        output.print_json({**done.to_json(), "differences": [one.to_json() for one in changed]})
+        return
+    for one in changed:
+        where = ", ".join(one.elements)
+        click.echo(f"{one.action} {one.resource_type}" + (f": {where}" if where else ""))
+    if not changed and location is None and reason is None:
+        click.echo("Nothing differs from what was sent.", err=True)
+    click.echo("Nothing was sent." if dry_run else f"Now: {done.word.text}.", err=True)
+
+
+@command.command("dead")
+@click.option("--partner", default="", help="Only this partner.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def dead(partner: str, limit: int, as_json: bool) -> None:
+    """List deliveries that were refused, given up, or need a person, and what may help."""
+    bridge = bridges.build(config.load())
+    try:
+        found = repair.dead_letters(bridge, partner=partner, limit=limit)
+    finally:
+        bridge.close()
+    if as_json:
+        output.print_json([one.to_json() for one in found])
+        return
+    if not found:
+        click.echo("No delivery ended badly.", err=True)
+        return
+    rows = []
+    for one in found:
+        hints = [a.details["hint"] for a in one.attempts or () if a.details.get("hint")]
+        last = one.row.last_error_class or ""
+        rows.append((str(one.row.id), one.row.partner, one.word.text, last, (hints or [""])[-1]))
+    output.table(rows, ("ID", "PARTNER", "STATUS", "LAST ERROR", "WHAT MAY HELP"))
+
+
+@command.command("alerts")
+@click.option("--partner", default="", help="Only about this partner.")
+@click.option("--all", "with_closed", is_flag=True, help="Also those that are over.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_alerts(partner: str, with_closed: bool, as_json: bool) -> None:
+    """List what people have to know of: one line for each change."""
+    bridge = bridges.build(config.load())
+    try:
+        found = view.list_alerts(bridge, partner=partner, with_closed=with_closed)
+    finally:
+        bridge.close()
+    if as_json:
+        output.print_json([view.alert_json(one) for one in found])
+    elif found:
+        rows = [
+            (
+                to_instant(one.opened_at),
+                one.kind,
+                one.partner,
+                one.handoff_id or "",
+                str(one.count),
+                "over" if one.closed_at else "open",
+            )
+            for one in found
+        ]
+        output.table(rows, ("SINCE", "ALERT", "PARTNER", "HANDOFF", "COUNT", "STATE"))
+    else:
+        click.echo("There are no alerts.", err=True)
+
+
 def _print(found: Delivery) -> None:
     row, handoff, word = found.row, found.handoff, found.word
     click.echo(f"handoff   {row.handoff_id}")
@@ -100,6 +211,8 @@ def _print(found: Delivery) -> None:
 def _how(attempt: JsonObject) -> str:
     """One attempt in a line: way, look-up, counts, error, what to do."""
     parts = [attempt["rung"]] if attempt.get("rung") else []
+    if attempt.get("decision"):
+        parts.append(f"{attempt['decision']}, by {attempt['by'] or 'somebody'}")
     if attempt.get("looked"):
         parts.append(f"looked: {attempt['looked']}")
     if "created" in attempt:

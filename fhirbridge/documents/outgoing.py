@@ -6,8 +6,10 @@ from fhirbridge.documents.receive import Prepared, receive
 from fhirbridge.documents.stored import circumstances_of, find, prepare_as
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Resource
-from fhirbridge.native.documents import Kind
-from fhirbridge.storage import document_resources, resources
+from fhirbridge.native.documents import KINDS, Kind
+from fhirbridge.storage import document_resources, documents, resources
+from fhirbridge.storage.documents import DocumentKey
+from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.session import Session
 
 _MAX_BYTES = 100_000_000
@@ -28,6 +30,28 @@ def prepare_stored(bridge: Bridge, kind: Kind, record_id: str, *, source: str = 
     return prepare_as(bridge, kind, wire.parse(found.content, max_bytes=_MAX_BYTES))
 
 
+def outgoing_again(bridge: Bridge, handoff: HandoffRow) -> Outgoing | None:
+    """The document of a handoff as it would go out today; None if it is not stored."""
+    kind = next((kind for kind in KINDS if kind == handoff.kind), None)
+    key = DocumentKey(handoff.kind, handoff.source_system, handoff.record_id)
+    with bridge.database.read() as session:
+        known = documents.find(session, bridge.custodian.id, key)
+        withdrawn = _withdrawn(bridge, session, known.document_id) if known else ()
+    if kind is None or known is None:
+        return None
+    data = wire.parse(known.content, max_bytes=_MAX_BYTES)
+    return outgoing_of(prepare_as(bridge, kind, data), withdrawn)
+
+
+def _withdrawn(bridge: Bridge, session: Session, document_id: int) -> tuple[Resource, ...]:
+    found = [
+        resources.read(session, bridge.custodian.id, one.resource_type, one.resource_id)
+        for one in document_resources.made_by(session, document_id)
+        if one.withdrawn
+    ]
+    return tuple(wire.parse(one.content) for one in found if one and not one.deleted)
+
+
 class Receiving:
     """Stores a prepared document inside the transaction of its handoff."""
 
@@ -40,12 +64,4 @@ class Receiving:
         """Receive the document; withdrawn items go out in the state they were left in."""
         bridge = self._bridge
         received = receive(session, self._prepared, self._mapping, circumstances_of(bridge))
-        withdrawn = [
-            resources.read(session, bridge.custodian.id, one.resource_type, one.resource_id)
-            for one in document_resources.made_by(session, received.document_id)
-            if one.withdrawn
-        ]
-        return outgoing_of(
-            self._prepared,
-            tuple(wire.parse(one.content) for one in withdrawn if one and not one.deleted),
-        )
+        return outgoing_of(self._prepared, _withdrawn(bridge, session, received.document_id))

@@ -5,11 +5,11 @@ from typing import Literal
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.documents.changes import Change, changes
-from fhirbridge.documents.differences import differences
 from fhirbridge.documents.receive import Prepared, is_newer
 from fhirbridge.documents.stored import prepare_as
 from fhirbridge.errors import Conflict, Issue
 from fhirbridge.fhir import wire
+from fhirbridge.fhir.differences import differences
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.native.documents import Kind
 from fhirbridge.storage import documents as store

@@ -13,18 +13,19 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.errors import PartnerUnreachable
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners
+from fhirbridge.handoffs.endings import Sent, ending_of, stay_unknown, tell
 from fhirbridge.handoffs.held import held_by
-from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.attempt import Outcome
 from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.delivery import deliver
-from fhirbridge.partners.plan import SendPlan, plan
+from fhirbridge.partners.plan import Held, plan
 from fhirbridge.partners.registry import Partner, fetch_capability
-from fhirbridge.partners.verdict import Delivered, Refused, Retry, Unknown
+from fhirbridge.partners.verdict import Retry, Unknown
 from fhirbridge.storage import handoffs, outbox
 from fhirbridge.storage.outbox import Claim, Ending
 from fhirbridge.storage.session import Session
-from fhirbridge.workflow.retry import Chance, Policy, next_attempt_at
+from fhirbridge.workflow.retry import Chance, Policy
 from fhirbridge.workflow.words import DeliveryState
 
 _CAPABILITY_MAX_AGE = timedelta(days=1)
@@ -74,6 +75,8 @@ def attempt(
     with bridge.database.transaction() as session:
         now = bridge.now()
         recorded = outbox.record(session, claimed, ending, now=now)
+        if recorded:
+            tell(session, bridge, claimed, ending)
         if recorded and ending.state is DeliveryState.DELIVERED:
             _note_places(bridge, session, claimed, ending.result)
     row = claimed.row
@@ -99,7 +102,7 @@ def _note_places(
 def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
     """Send, and turn whatever happens into an ending."""
     request_id = bridge.new_id()
-    sent = _Sent({"requestId": request_id})
+    sent = Sent({"requestId": request_id})
     try:
         outcome = _send(bridge, claimed, sent, request_id)
     except PartnerUnreachable:
@@ -110,19 +113,11 @@ def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
         telemetry.unexpected(exc, "A delivery")
         outcome = Outcome(Unknown("fault-of-ours"), dict(claimed.row.result))
     policy = Policy.from_json(claimed.row.policy)
-    outcome = _stay_unknown(claimed, outcome)
-    return _ending(bridge, claimed, outcome, sent, policy=policy, chance=chance)
+    outcome = stay_unknown(claimed, outcome)
+    return ending_of(bridge, claimed, outcome, sent, policy=policy, chance=chance)
 
 
-@dataclass(slots=True)
-class _Sent:
-    """What is known of an attempt, also when it breaks off: facts for its record, and the plan."""
-
-    details: JsonObject
-    made: SendPlan | None = None
-
-
-def _send(bridge: Bridge, claimed: Claim, sent: _Sent, request_id: str) -> Outcome:
+def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcome:
     bundle = wire.parse(claimed.body, max_bytes=len(claimed.body))
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, claimed.row.partner)
@@ -134,6 +129,9 @@ def _send(bridge: Bridge, claimed: Claim, sent: _Sent, request_id: str) -> Outco
             bundle=bundle,
         )
         handoff = handoffs.get(session, bridge.custodian.id, claimed.row.handoff_id)
+    for url in claimed.row.policy.get("changed", ()):  # there already, and repaired since
+        if place := claimed.row.result.get(url):
+            held[url] = Held(place, unchanged=False)
     sent.details["to"] = partner.base_url
     policy = Policy.from_json(claimed.row.policy)
     lease = _Lease(bridge, claimed, policy)
@@ -199,93 +197,3 @@ def _with_capability(bridge: Bridge, partner: Partner, client: PartnerClient) ->
     with bridge.database.transaction() as session:
         partners.save(session, bridge, partner)
     return partner
-
-
-def _stay_unknown(claimed: Claim, outcome: Outcome) -> Outcome:
-    """An unknown outcome stays unknown until the partner has been asked."""
-    if not claimed.look_first or outcome.looked in ("found", "not-found"):
-        return outcome
-    verdict = outcome.verdict
-    if isinstance(verdict, Retry):
-        unknown = Unknown(verdict.error_class, verdict.status, verdict.retry_after_seconds)
-        return replace(outcome, verdict=unknown)
-    if isinstance(verdict, Refused):
-        return replace(
-            outcome, verdict=Unknown(verdict.error_class, verdict.status), needs_person=True
-        )
-    return outcome
-
-
-def _ending(
-    bridge: Bridge,
-    claimed: Claim,
-    outcome: Outcome,
-    sent: _Sent,
-    *,
-    policy: Policy,
-    chance: Chance,
-) -> Ending:
-    verdict = outcome.verdict
-    details = sent.details
-    if outcome.looked:
-        details["looked"] = outcome.looked
-    if outcome.created or outcome.matched:
-        details |= {"created": len(outcome.created), "matched": outcome.matched}
-    if isinstance(verdict, Delivered):
-        return Ending(
-            DeliveryState.DELIVERED,
-            "delivered",
-            status=verdict.status,
-            result=outcome.locations,
-            details=details,
-        )
-    state = DeliveryState.QUEUED
-    next_at = None
-    if isinstance(verdict, Refused):
-        state = DeliveryState.REFUSED
-        details |= {"hint": verdict.hint, "findings": _findings(verdict, outcome, sent.made)}
-    elif outcome.needs_person:
-        state = DeliveryState.NEEDS_PERSON
-        details["hint"] = "It may have arrived, and the partner offers no way to find out."
-    else:
-        next_at = next_attempt_at(
-            policy,
-            attempts=claimed.row.attempts,
-            enqueued_at=claimed.row.enqueued_at,
-            now=bridge.now(),
-            chance=chance,
-            retry_after_seconds=verdict.retry_after_seconds,
-        )
-        if next_at is None:
-            state, details["hint"] = _give_up(verdict)
-    return Ending(
-        state,
-        {Refused: "refused", Retry: "retry", Unknown: "unknown"}[type(verdict)],
-        verdict.error_class,
-        verdict.status,
-        next_at,
-        outcome.locations,
-        details,
-    )
-
-
-def _give_up(verdict: Retry | Unknown) -> tuple[DeliveryState, str]:
-    """After the maximum age: dead if it certainly did not arrive, else a person has to ask."""
-    if isinstance(verdict, Retry):
-        hint = "The partner did not take it in the time allowed; send again when it is back."
-        return DeliveryState.DEAD, hint
-    hint = "It may have arrived; ask the partner, then send again or close it."
-    return DeliveryState.NEEDS_PERSON, hint
-
-
-def _findings(verdict: Refused, outcome: Outcome, made: SendPlan | None) -> list[JsonObject]:
-    """The partner's findings, each with the entry it is about: codes and places, no texts."""
-    types = {entry.full_url: entry.resource_type for entry in made.everything} if made else {}
-    listed = []
-    for finding in verdict.findings:
-        shown: JsonObject = {"code": finding.code, "expression": list(finding.expression)}
-        if 0 <= finding.entry < len(outcome.sequence):
-            full_url = outcome.sequence[finding.entry]
-            shown |= {"fullUrl": full_url, "resourceType": types.get(full_url, "")}
-        listed.append(shown)
-    return listed

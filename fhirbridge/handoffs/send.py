@@ -40,7 +40,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
     with bridge.database.transaction() as session:
         partner = partners.load(session, bridge, partner_name)
         outgoing = receive(session)
-        package = _package(session, bridge, partner, outgoing)
+        packed = package(session, bridge, partner, outgoing)
         identity = handoff_id(bridge.custodian.namespace, outgoing, partner.name)
         custodian_id, now = bridge.custodian.id, bridge.now()
         known = handoffs.get(session, custodian_id, identity)
@@ -52,7 +52,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
             and earlier[0].state in _ON_ITS_WAY
         ):
             return Receipt(identity, earlier[0].id, earlier[0].state, is_new=False)
-        patient_key = patient_key_of({f"Patient/{package.patient_id}"})
+        patient_key = patient_key_of({f"Patient/{packed.patient_id}"})
         handoffs.put(
             session,
             custodian_id,
@@ -67,7 +67,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
                 ReferralState.SENT.value,
                 now,
                 now,
-                details={"task": package.task, "focus": package.focus},
+                details={"task": packed.task, "focus": packed.focus},
             ),
         )
         replaced = outbox.replace_unsent(session, custodian_id, identity, now)
@@ -76,7 +76,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
             partner.name,
             patient_key,
             partner.policy.to_json() | {"profile": partner.profile},
-            wire.dump(package.bundle),
+            wire.dump(packed.bundle),
         )
         outbox_id = outbox.enqueue(session, custodian_id, item, now)
     return Receipt(identity, outbox_id, DeliveryState.QUEUED, is_new=True, replaced=replaced)
@@ -86,19 +86,20 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
     """The plan that sending this document now would follow; nothing is stored or sent."""
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, partner_name)
-        package = _package(session, bridge, partner, outgoing)
-        patient_key = patient_key_of({f"Patient/{package.patient_id}"})
+        packed = package(session, bridge, partner, outgoing)
+        patient_key = patient_key_of({f"Patient/{packed.patient_id}"})
         held = held_by(
             session,
             bridge.custodian.id,
             partner,
             patient_key=patient_key,
-            bundle=package.bundle,
+            bundle=packed.bundle,
         )
-    return plan(package.bundle, partner.abilities, held=held)
+    return plan(packed.bundle, partner.abilities, held=held)
 
 
-def _package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Package:
+def package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Package:
+    """What is sent to this partner, with withdrawn items that it holds. Raises InvalidContent."""
     patient = next(iter(bundles.resources_of(outgoing.bundle, "Patient")), {})
     held = held_by(
         session,

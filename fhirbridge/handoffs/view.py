@@ -10,7 +10,8 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
 from fhirbridge.errors import Issue, NotFound
 from fhirbridge.jsontypes import JsonObject
-from fhirbridge.storage import handoffs, outbox_rows
+from fhirbridge.storage import alerts, handoffs, outbox_rows
+from fhirbridge.storage.alerts import Alert
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.outbox_rows import AttemptRow, OutboxRow
 from fhirbridge.workflow.status import say
@@ -119,3 +120,30 @@ def show(bridge: Bridge, reference: str) -> Delivery:
             raise NotFound(Issue("not-found", "There is no delivery or handoff with this id."))
         attempts = outbox_rows.attempts_of(session, custodian_id, row.id)
     return Delivery(row, handoff, tuple(attempts))
+
+
+def list_alerts(
+    bridge: Bridge, *, handoff_id: str = "", partner: str = "", with_closed: bool = False
+) -> list[Alert]:
+    """What people have to know of, newest first."""
+    with bridge.database.read() as session:
+        return alerts.list_alerts(
+            session,
+            bridge.custodian.id,
+            handoff_id=handoff_id,
+            partner=partner,
+            with_closed=with_closed,
+        )
+
+
+def alert_json(alert: Alert) -> JsonObject:
+    """An alert for programs."""
+    return {
+        "kind": alert.kind,
+        "partner": alert.partner or None,
+        "handoff": alert.handoff_id,
+        "count": alert.count,
+        "openedAt": _instant(alert.opened_at),
+        "closedAt": _instant(alert.closed_at),
+        **alert.details,
+    }

@@ -76,7 +76,7 @@ def deliver(
 
 def _send_transaction(attempt: Attempt) -> Verdict:
     entries = list(attempt.plan.entries)
-    blind = [e for e in entries if e.action == "create" and e.token and not e.conditional]
+    blind = [e for e in entries if e.action == "create" and e.lookup and not e.conditional]
     if blind:
         find(attempt, blind, reading=True)
         entries = [e for e in entries if e not in blind or e.full_url not in attempt.locations]
@@ -99,7 +99,7 @@ def _send_waves(attempt: Attempt) -> Verdict:
             for entry in wave
             if entry.action == "update" or entry.full_url not in attempt.locations
         ]
-        blind = [entry for entry in pending if entry.token and not entry.conditional]
+        blind = [entry for entry in pending if entry.lookup and not entry.conditional]
         if blind:
             find(attempt, blind, reading=True)
             pending = [e for e in pending if e not in blind or e.full_url not in attempt.locations]
@@ -116,7 +116,7 @@ def _send_waves(attempt: Attempt) -> Verdict:
             if isinstance(verdict, Delivered) and entry.full_url not in attempt.locations
         ]
         if unplaced:
-            find(attempt, [entry for entry in unplaced if entry.token], reading=False)
+            find(attempt, [entry for entry in unplaced if entry.lookup], reading=False)
         attempt.progress(attempt.placed())
         failures = [verdict for verdict in verdicts if not isinstance(verdict, Delivered)]
         if failures:

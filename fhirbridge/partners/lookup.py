@@ -50,12 +50,14 @@ def _look_for_transaction(attempt: Attempt, anchor: str) -> bool:
     be older; updates then prove nothing, and repeating them is harmless.
     """
     creates = [entry for entry in attempt.plan.entries if entry.action == "create"]
-    known = [entry for entry in creates if entry.token]
+    known = [entry for entry in creates if entry.lookup]
     proof = [entry for entry in known if entry.full_url == anchor]
     if not proof and len(creates) < len(attempt.plan.entries):
         return False
     proof = proof or known
     if not proof:
+        if all(entry.is_repeatable for entry in creates):
+            return False
         raise Stop(Unknown("cannot-look-up"), needs_person=True)
     before = dict(attempt.locations)
     find(attempt, proof, reading=False)
@@ -69,7 +71,10 @@ def _look_for_transaction(attempt: Attempt, anchor: str) -> bool:
 
 
 def _look_for_waves(attempt: Attempt) -> int:
-    """Find what the interrupted wave placed; later waves were not sent. Returns how many."""
+    """Find what the interrupted wave placed; later waves were not sent. Returns how many.
+
+    What can be repeated without harm need not be found.
+    """
     for wave in attempt.plan.waves:
         missing = [
             entry
@@ -78,9 +83,9 @@ def _look_for_waves(attempt: Attempt) -> int:
         ]
         if not missing:
             continue
-        if any(not entry.token for entry in missing):
+        if any(not entry.lookup and not entry.is_repeatable for entry in missing):
             raise Stop(Unknown("cannot-look-up"), needs_person=True)
-        find(attempt, missing, reading=False)
+        find(attempt, [entry for entry in missing if entry.lookup], reading=False)
         there = [entry for entry in missing if entry.full_url in attempt.locations]
         attempt.matched += len(there)
         attempt.progress(attempt.placed())

@@ -63,6 +63,17 @@ def get(session: Session, custodian_id: int, handoff_id: str) -> HandoffRow | No
     return _row(row) if row else None
 
 
+def note_version(
+    session: Session, custodian_id: int, handoff_id: str, *, version: int, now: datetime
+) -> None:
+    """Note which version of the document is on its way."""
+    session.execute(
+        sa.update(handoffs)
+        .where(_mine(custodian_id, handoff_id))
+        .values(document_version=version, updated_at=now)
+    )
+
+
 def note_places(
     session: Session,
     custodian_id: int,

@@ -14,12 +14,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from fhirbridge.jsontypes import JsonObject
+from fhirbridge.storage import circuits
 from fhirbridge.storage.outbox_rows import OutboxRow, get, row_of
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.tables import outbox, outbox_attempts
 from fhirbridge.workflow.words import UNFINISHED, DeliveryState
 
 _o = outbox.c
+# what needs a person may have arrived: nothing of the same patient overtakes it
+_BLOCKING = [state.value for state in (*UNFINISHED, DeliveryState.NEEDS_PERSON)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,21 @@ def claim(
 ) -> Claim | None:
     """Lease the next row that is due, or None.
 
-    Skipped: rows behind an unfinished one of the same patient and partner, partners that have
-    `per_partner` attempts under way, and with `healthy_only` partners that an attempt failed at
-    and who have not taken it yet. A lease that ran out is taken over.
+    Skipped: rows behind an unfinished one of the same patient and partner, or behind one that
+    needs a person; partners that have `per_partner` attempts under way, or whose circuit is open;
+    and with `healthy_only` partners that an attempt failed at and who have not taken it yet. A
+    partner whose pause is over is tried by one attempt at a time. A lease that ran out is taken
+    over.
     """
     skipped = _busy(session, custodian_id, now, per_partner)
+    open_circuits = circuits.tripped(session, custodian_id)
+    if open_circuits:
+        tried = set(_busy(session, custodian_id, now, 1))
+        skipped += [
+            one.partner
+            for one in open_circuits
+            if one.partner in tried or (one.open_until is not None and one.open_until > now)
+        ]
     if healthy_only:
         skipped += _ailing(session, custodian_id)
     found = session.execute(_due(custodian_id, now, skipped)).first()
@@ -169,7 +182,7 @@ def _due(custodian_id: int, now: datetime, skipped: list[str]) -> sa.Select[Any]
         sa.select(ahead.c.id)
         .where(ahead.c.custodian_id == _o.custodian_id, ahead.c.partner == _o.partner)
         .where(ahead.c.patient_key == _o.patient_key, ahead.c.sequence < _o.sequence)
-        .where(ahead.c.state.in_([state.value for state in UNFINISHED]))
+        .where(ahead.c.state.in_(_BLOCKING))
     )
     return (
         sa.select(outbox)

@@ -1,4 +1,4 @@
-"""All tables on one page, those of documents beside it.
+"""All tables on one page, those of documents and around handoffs beside it.
 
 - Every row has `custodian_id`; nothing is unique, matched or counted across custodians.
 - Every version and every index row carries `patient_key` and `content_class`, so that what may
@@ -20,6 +20,10 @@ from fhirbridge.storage.document_tables import document_resources as document_re
 from fhirbridge.storage.document_tables import document_versions as document_versions
 from fhirbridge.storage.document_tables import documents as documents
 from fhirbridge.storage.document_tables import patient_links as patient_links
+from fhirbridge.storage.handoff_tables import alerts as alerts
+from fhirbridge.storage.handoff_tables import circuits as circuits
+from fhirbridge.storage.handoff_tables import feed_positions as feed_positions
+from fhirbridge.storage.handoff_tables import quarantine as quarantine
 from fhirbridge.storage.instants import Instant
 
 SCHEMA_VERSION = 1

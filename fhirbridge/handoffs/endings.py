@@ -1,0 +1,157 @@
+"""How an attempt ends: its verdict, what it leaves in the outbox, and what people are told.
+
+An outcome that is not known stays so until the partner has been asked.
+"""
+
+from dataclasses import dataclass, replace
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.jsontypes import JsonObject
+from fhirbridge.partners.attempt import Outcome
+from fhirbridge.partners.plan import SendPlan
+from fhirbridge.partners.verdict import Delivered, Refused, Retry, Unknown
+from fhirbridge.storage import alerts, circuits
+from fhirbridge.storage.alerts import Alert
+from fhirbridge.storage.outbox import Claim, Ending
+from fhirbridge.storage.session import Session
+from fhirbridge.workflow.retry import Chance, Policy, next_attempt_at, wait_seconds
+from fhirbridge.workflow.words import DeliveryState
+
+# neither tells anything about the partner
+_OURS = frozenset({"lease-lost", "fault-of-ours"})
+_BAD_ENDS = (DeliveryState.DEAD, DeliveryState.REFUSED, DeliveryState.NEEDS_PERSON)
+_CERTAIN = 1.0
+
+
+@dataclass(slots=True)
+class Sent:
+    """What is known of an attempt, also when it breaks off: facts for its record, and the plan."""
+
+    details: JsonObject
+    made: SendPlan | None = None
+
+
+def stay_unknown(claimed: Claim, outcome: Outcome) -> Outcome:
+    """An unknown outcome stays unknown until the partner has been asked."""
+    if not claimed.look_first or outcome.looked in ("found", "not-found"):
+        return outcome
+    verdict = outcome.verdict
+    if isinstance(verdict, Retry):
+        unknown = Unknown(verdict.error_class, verdict.status, verdict.retry_after_seconds)
+        return replace(outcome, verdict=unknown)
+    if isinstance(verdict, Refused):
+        return replace(
+            outcome, verdict=Unknown(verdict.error_class, verdict.status), needs_person=True
+        )
+    return outcome
+
+
+def ending_of(
+    bridge: Bridge,
+    claimed: Claim,
+    outcome: Outcome,
+    sent: Sent,
+    *,
+    policy: Policy,
+    chance: Chance,
+) -> Ending:
+    verdict = outcome.verdict
+    details = sent.details
+    if outcome.looked:
+        details["looked"] = outcome.looked
+    if outcome.created or outcome.matched:
+        details |= {"created": len(outcome.created), "matched": outcome.matched}
+    if isinstance(verdict, Delivered):
+        return Ending(
+            DeliveryState.DELIVERED,
+            "delivered",
+            status=verdict.status,
+            result=outcome.locations,
+            details=details,
+        )
+    state = DeliveryState.QUEUED
+    next_at = None
+    if isinstance(verdict, Refused):
+        state = DeliveryState.REFUSED
+        details |= {"hint": verdict.hint, "findings": _findings(verdict, outcome, sent.made)}
+    elif outcome.needs_person:
+        state = DeliveryState.NEEDS_PERSON
+        details["hint"] = "It may have arrived, and the partner offers no way to find out."
+    else:
+        next_at = next_attempt_at(
+            policy,
+            attempts=claimed.row.attempts,
+            enqueued_at=claimed.row.enqueued_at,
+            now=bridge.now(),
+            chance=chance,
+            retry_after_seconds=verdict.retry_after_seconds,
+        )
+        if next_at is None:
+            state, details["hint"] = _give_up(verdict)
+    return Ending(
+        state,
+        {Refused: "refused", Retry: "retry", Unknown: "unknown"}[type(verdict)],
+        verdict.error_class,
+        verdict.status,
+        next_at,
+        outcome.locations,
+        details,
+    )
+
+
+def _give_up(verdict: Retry | Unknown) -> tuple[DeliveryState, str]:
+    """After the maximum age: dead if it certainly did not arrive, else a person has to ask."""
+    if isinstance(verdict, Retry):
+        hint = "The partner did not take it in the time allowed; send again when it is back."
+        return DeliveryState.DEAD, hint
+    hint = "It may have arrived; ask the partner, then send again or close it."
+    return DeliveryState.NEEDS_PERSON, hint
+
+
+def _findings(verdict: Refused, outcome: Outcome, made: SendPlan | None) -> list[JsonObject]:
+    """The partner's findings, each with the entry it is about: codes and places, no texts."""
+    types = {entry.full_url: entry.resource_type for entry in made.everything} if made else {}
+    listed = []
+    for finding in verdict.findings:
+        shown: JsonObject = {"code": finding.code, "expression": list(finding.expression)}
+        if 0 <= finding.entry < len(outcome.sequence):
+            full_url = outcome.sequence[finding.entry]
+            shown |= {"fullUrl": full_url, "resourceType": types.get(full_url, "")}
+        listed.append(shown)
+    return listed
+
+
+def tell(session: Session, bridge: Bridge, claimed: Claim, ending: Ending) -> None:
+    """Note how the partner stands, and tell people of what changed: once, not at every attempt.
+
+    Deliveries that end badly for the same cause at the same partner are one alert with a count.
+    """
+    custodian_id, now, row = bridge.custodian.id, bridge.now(), claimed.row
+    down = f"partner-down {row.partner}"
+    if ending.verdict in ("delivered", "refused"):
+        if circuits.answered(session, custodian_id, row.partner, now=now):
+            alerts.close(session, custodian_id, down, now=now)
+    elif ending.error_class not in _OURS:
+        known = circuits.get(session, custodian_id, row.partner)
+        pause = wait_seconds(
+            Policy.from_json(row.policy),
+            max(known.failures + 2 - circuits.TRIPS_AT, 1),
+            lambda: _CERTAIN,
+        )
+        if circuits.failed(session, custodian_id, row.partner, pause_seconds=pause, now=now):
+            details: JsonObject = {"errorClass": ending.error_class, "status": ending.status}
+            alerts.raise_once(
+                session,
+                custodian_id,
+                Alert(down, "partner-down", now, partner=row.partner, details=details),
+            )
+    if ending.state in _BAD_ENDS:
+        kind = f"delivery-{ending.state.value}"
+        alert = Alert(
+            f"{kind} {row.partner} {ending.error_class}",
+            kind,
+            now,
+            partner=row.partner,
+            details={"errorClass": ending.error_class, "hint": ending.details.get("hint", "")},
+        )
+        alerts.raise_once(session, custodian_id, alert)

@@ -1,0 +1,67 @@
+"""The tables around handoffs: what was set aside, what people are told, who is not asked now."""
+
+import sqlalchemy as sa
+from sqlalchemy import Column, ForeignKey, Index, Table
+
+from fhirbridge.storage.columns import Key, Text, custodian, metadata, scope
+from fhirbridge.storage.instants import Instant
+
+# What arrived and led to no allowed move: kept as it came, for a person to look at.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Key, primary_key=True),
+    custodian(),
+    *scope(),
+    Column("handoff_id", Text),  # none where the referral is not known
+    Column("partner", Text, nullable=False),
+    Column("source", Text, nullable=False),  # polling, rest or notification
+    Column("reference", Text, nullable=False),  # Type/id at its source
+    Column("version", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("body", sa.LargeBinary, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Column("settled_by", Text),
+    Index("ix_quarantine_open", "custodian_id", "settled_at", "id"),
+    Index("ix_quarantine_source", "custodian_id", "partner", "reference", "version"),
+)
+
+# One row for each change that people have to know of; `key` says what it is about.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Key, primary_key=True),
+    custodian(),
+    *scope(),
+    Column("key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("handoff_id", Text),
+    Column("partner", Text, nullable=False, server_default=""),
+    Column("count", sa.Integer, nullable=False, server_default="1"),
+    Column("details", sa.JSON, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Index("ix_alerts_key", "custodian_id", "key", "closed_at"),
+)
+
+# Partners that several attempts in a row failed at: left alone until `open_until`.
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
+    Column("partner", Text, primary_key=True),
+    Column("failures", sa.Integer, nullable=False),
+    Column("open_until", Instant),
+    Column("updated_at", Instant, nullable=False),
+)
+
+# How far a reader of storage/changes.py has come.
+feed_positions = Table(
+    "feed_positions",
+    metadata,
+    Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
+    Column("reader", Text, primary_key=True),
+    Column("seq", sa.BigInteger, nullable=False),
+)
