@@ -65,3 +65,26 @@ feed_positions = Table(
     Column("reader", Text, primary_key=True),
     Column("seq", sa.BigInteger, nullable=False),
 )
+
+# Under what a handoff is known: `Task/id` and `order Type/id` of ours, `PARTNER Task/id` of theirs,
+# `system|value` of its identifiers. An order may have several handoffs, one to each recipient.
+handoff_keys = Table(
+    "handoff_keys",
+    metadata,
+    Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("handoff_id", Text, ForeignKey("handoffs.id"), primary_key=True),
+)
+
+# When the clocks of a handoff are looked at next.
+handoff_clocks = Table(
+    "handoff_clocks",
+    metadata,
+    Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
+    Column("handoff_id", Text, ForeignKey("handoffs.id"), primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("since", Instant, nullable=False),  # since when it has been in this state
+    Column("rung", sa.Integer, nullable=False),  # how many clocks of this state have rung
+    Column("due_at", Instant),
+    Index("ix_handoff_clocks", "custodian_id", "due_at"),
+)

@@ -23,6 +23,8 @@ from fhirbridge.storage.document_tables import patient_links as patient_links
 from fhirbridge.storage.handoff_tables import alerts as alerts
 from fhirbridge.storage.handoff_tables import circuits as circuits
 from fhirbridge.storage.handoff_tables import feed_positions as feed_positions
+from fhirbridge.storage.handoff_tables import handoff_clocks as handoff_clocks
+from fhirbridge.storage.handoff_tables import handoff_keys as handoff_keys
 from fhirbridge.storage.handoff_tables import quarantine as quarantine
 from fhirbridge.storage.instants import Instant
 
