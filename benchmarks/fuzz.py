@@ -95,6 +95,7 @@ class Application:
         self._bridges = [
             bridges.build(
                 Settings(
+                    auth="none",
                     database_url=f"sqlite:///{folder}/{name}.db",
                     max_body_bytes=200_000,
                     referential_integrity=name == "strict",

@@ -30,7 +30,7 @@ from fhirbridge.fhir.validation import check
 from fhirbridge.search import query
 from fhirbridge.web.app import create_app
 with tempfile.TemporaryDirectory() as folder:
-    settings = config.Settings(database_url=f"sqlite:///{folder}/bridge.db")
+    settings = config.Settings(auth="none", database_url=f"sqlite:///{folder}/bridge.db")
     built = bridge.build(settings)
     app = create_app(built)
     load_mappings(base=settings.base)

@@ -21,10 +21,10 @@ PREFIX = "FHIRBRIDGE_"
 CONFIG_VARIABLE = "FHIRBRIDGE_CONFIG"  # path of the settings file, default ./fhirbridge.toml
 TEST_PREFIX = "FHIRBRIDGE_TEST_"  # read by the test suite only
 
-Auth = Literal["none"]
+Auth = Literal["smart", "none"]
 UsCore = Literal["6.1.0", "7.0.0", "8.0.1", "9.0.0", "none"]
 
-_AUTHS = ("none",)
+_AUTHS: tuple[Auth, ...] = get_args(Auth)
 _USCORE: tuple[UsCore, ...] = get_args(UsCore)
 _TRUE = frozenset({"on", "true", "yes", "1"})
 _FALSE = frozenset({"off", "false", "no", "0"})
@@ -36,7 +36,7 @@ class Settings:
 
     database_url: str = "sqlite:///fhirbridge.db"
     mappings: Path | None = None  # a site's own pack, laid over ours
-    auth: Auth = "none"
+    auth: Auth = "smart"
     timezone: str = "UTC"  # for dates without a zone, at index and at query time
     base: str = DEFAULT_BASE  # `{base}` of our identifiers, code systems and extensions
     public_url: str | None = None  # what callers see as our FHIR base

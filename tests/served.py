@@ -12,7 +12,10 @@ _READY = re.compile(r"Ready\. FHIR API: (\S+)/fhir")
 
 
 class Server:
-    """Starts on a free port with a database in `folder`; stops on leaving."""
+    """Starts on a free port with a database in `folder`; stops on leaving.
+
+    It answers anybody on this machine, unless the environment says otherwise.
+    """
 
     def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
         self.process = subprocess.Popen(
@@ -27,7 +30,7 @@ class Server:
                 *arguments,
             ],
             cwd=folder,
-            env={**os.environ, **environ},
+            env={**os.environ, "FHIRBRIDGE_AUTH": "none", **environ},
             stderr=subprocess.PIPE,
             text=True,
         )

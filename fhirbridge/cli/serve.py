@@ -17,6 +17,7 @@ import click
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
+from fhirbridge.config import Settings
 from fhirbridge.errors import Issue, Misconfigured
 from fhirbridge.processes import end_with_parent
 
@@ -37,7 +38,7 @@ def command(host: str | None, port: int | None, workers: int | None, no_deliver:
     settings = config.load()
     host = host or settings.host
     workers = workers or settings.workers
-    _refuse_strangers(settings.auth, host)
+    _refuse_strangers(settings, host)
     port = _free_port(host, settings.port if port is None else port)
     # Children read their settings from the environment, as every process does.
     os.environ.update(
@@ -54,24 +55,35 @@ def command(host: str | None, port: int | None, workers: int | None, no_deliver:
 
 
 def _look_for_faults() -> None:
-    """Faults show here, once, before anything starts: settings, database, a site's pack."""
+    """Faults show here, once, before anything starts: settings, database, mapping packs."""
     bridge = bridges.build(config.load())
     bridge.close()
-    if bridge.settings.mappings is not None:
-        _ = bridge.mappings
+    _ = bridge.mappings
 
 
-def _refuse_strangers(auth: str, host: str) -> None:
-    """Without authentication, only this machine may ask. Raises Misconfigured."""
-    if auth != "none" or _is_loopback(host):
+def _refuse_strangers(settings: Settings, host: str) -> None:
+    """Without authentication only this machine may ask; with it, our name must be known.
+
+    Raises Misconfigured.
+    """
+    if _is_loopback(host):
         return
-    raise Misconfigured(
-        Issue(
-            "security",
-            f"Without authentication (FHIRBRIDGE_AUTH=none), serve listens on loopback only,"
-            f" and {host} is not loopback. Use --host 127.0.0.1.",
+    if settings.auth == "none":
+        raise Misconfigured(
+            Issue(
+                "security",
+                f"Without authentication (FHIRBRIDGE_AUTH=none), serve listens on loopback only,"
+                f" and {host} is not loopback. Use --host 127.0.0.1.",
+            )
         )
-    )
+    if not settings.public_url:
+        raise Misconfigured(
+            Issue(
+                "security",
+                "Clients sign their requests for one address: set FHIRBRIDGE_PUBLIC_URL to the"
+                " FHIR base as they see it, e.g. https://fhir.example.org/fhir.",
+            )
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -143,4 +143,8 @@ class _Server:
 
 def _environment(database: Path) -> dict[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith(config.PREFIX)}
-    return {**kept, "FHIRBRIDGE_DATABASE_URL": f"sqlite:///{database}"}
+    return {
+        **kept,
+        "FHIRBRIDGE_DATABASE_URL": f"sqlite:///{database}",
+        "FHIRBRIDGE_AUTH": "none",
+    }

@@ -14,6 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
+from fhirbridge.storage.client_tables import access_tokens as access_tokens
+from fhirbridge.storage.client_tables import clients as clients
+from fhirbridge.storage.client_tables import used_assertions as used_assertions
 from fhirbridge.storage.columns import Key, Text, custodian, scope
 from fhirbridge.storage.columns import metadata as metadata
 from fhirbridge.storage.document_tables import document_resources as document_resources

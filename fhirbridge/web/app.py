@@ -6,10 +6,12 @@ from flask import Flask
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
+from fhirbridge.access.tokens import Tokens
 from fhirbridge.bridge import Bridge
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.validation import check
-from fhirbridge.web import api, compression, errors, fhir_api, health
+from fhirbridge.partners import jwks
+from fhirbridge.web import api, auth, compression, errors, fhir_api, health, smart
 
 
 def create_app(bridge: Bridge) -> Flask:
@@ -22,7 +24,10 @@ def create_app(bridge: Bridge) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     errors.register(app)
+    tokens = Tokens(bridge, jwks.fetch)
+    auth.register(app, bridge, tokens)
     compression.register(app)
+    app.register_blueprint(smart.blueprint(bridge, tokens))
     app.register_blueprint(fhir_api.blueprint(bridge))
     app.register_blueprint(health.blueprint(bridge))
     app.register_blueprint(api.blueprint(bridge))

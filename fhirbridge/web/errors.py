@@ -9,11 +9,12 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from fhirbridge import telemetry
-from fhirbridge.errors import BridgeError, Issue, NotSupported, Unavailable
+from fhirbridge.access.refusals import TokenRefused
+from fhirbridge.errors import BridgeError, Issue, NotAuthenticated, NotSupported, Unavailable
 from fhirbridge.fhir import wire, xml
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.supported import allowed_methods
-from fhirbridge.web import operations
+from fhirbridge.web import auth, operations, smart
 from fhirbridge.web.negotiation import error_form
 
 _RETRY_AFTER_SECONDS = "5"
@@ -49,6 +50,10 @@ def register(app: Flask) -> None:
 def answer(error: BridgeError) -> Response:
     """The answer to a broken contract."""
     headers = {}
+    if isinstance(error, TokenRefused):
+        return smart.refuse(error)
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = auth.challenge()
     if isinstance(error, NotSupported):
         path = request.path.strip("/").split("/")[1:]
         headers["Allow"] = ", ".join(allowed_methods(tuple(path)))

@@ -14,7 +14,7 @@ from fhirbridge.interactions import supported
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.dispatch import handle
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, parse_query
-from fhirbridge.web import compression, negotiation
+from fhirbridge.web import auth, compression, negotiation
 from fhirbridge.web.negotiation import Form
 
 PREFIX = "/fhir"
@@ -29,7 +29,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
     def answer(path: str = "") -> Response:
         base = bridge.settings.public_url or request.host_url.rstrip("/") + PREFIX
         asked, form = _read(path, bridge.settings.max_body_bytes)
-        return _write(handle(asked, Context(bridge, base)), base, form)
+        return _write(handle(asked, Context(bridge, base, caller=auth.caller())), base, form)
 
     for rule in (PREFIX, f"{PREFIX}/", f"{PREFIX}/<path:path>"):
         routes.add_url_rule(rule, "fhir", answer, methods=METHODS, provide_automatic_options=False)

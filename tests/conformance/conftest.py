@@ -25,7 +25,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     """Settings of the server; a test module may override them."""
-    return Settings(database_url=database_url, max_body_bytes=200_000)
+    return Settings(auth="none", database_url=database_url, max_body_bytes=200_000)
 
 
 @pytest.fixture

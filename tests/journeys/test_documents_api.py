@@ -32,7 +32,9 @@ def fixture(kind: str, case: str = "minimal", **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def bridge(tmp_path: Path) -> Iterator[Bridge]:
     built = bridges.build(
-        Settings(database_url=f"sqlite:///{tmp_path}/api.db", max_body_bytes=1_000_000)
+        Settings(
+            auth="none", database_url=f"sqlite:///{tmp_path}/api.db", max_body_bytes=1_000_000
+        )
     )
     yield built
     built.close()

@@ -46,10 +46,18 @@ def run(tmp_path: Path, *arguments: str, **environ: str) -> subprocess.Completed
 
 
 def test_without_authentication_only_loopback_is_served(tmp_path: Path) -> None:
-    refused = run(tmp_path, "serve", "--host", "0.0.0.0")  # noqa: S104
+    refused = run(tmp_path, "serve", "--host", "0.0.0.0", FHIRBRIDGE_AUTH="none")  # noqa: S104
 
     assert refused.returncode == 2
     assert "loopback" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_elsewhere_than_on_loopback_the_own_address_must_be_known(tmp_path: Path) -> None:
+    refused = run(tmp_path, "serve", "--host", "0.0.0.0")  # noqa: S104
+
+    assert refused.returncode == 2
+    assert "FHIRBRIDGE_PUBLIC_URL" in refused.stderr
     assert not list(tmp_path.iterdir())
 
 

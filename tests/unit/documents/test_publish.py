@@ -22,7 +22,7 @@ SYSTEM = {
 
 @pytest.fixture
 def bridge(tmp_path: Path) -> Iterator[Bridge]:
-    built = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/forms.db"))
+    built = bridges.build(Settings(auth="none", database_url=f"sqlite:///{tmp_path}/forms.db"))
     yield built
     built.close()
 
@@ -60,7 +60,9 @@ class TestPublishing:
             'edition: "Site 3"\ndate: 2027-01-02\ntables:\n  modality.snomed:\n    rows:\n'
             '      - {native: group-therapy, fhir: "76168009"}\n'
         )
-        settings = Settings(database_url=bridge.settings.database_url, mappings=tmp_path / "site")
+        settings = Settings(
+            auth="none", database_url=bridge.settings.database_url, mappings=tmp_path / "site"
+        )
         changed = bridges.build(settings)
 
         written = publish(changed).written

@@ -25,7 +25,7 @@ CASES = sorted(path for kind in KINDS for path in (FIXTURES / kind).glob("*/nati
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     folder = tmp_path_factory.mktemp("openapi")
-    bridge = bridges.build(Settings(database_url=f"sqlite:///{folder}/api.db"))
+    bridge = bridges.build(Settings(auth="none", database_url=f"sqlite:///{folder}/api.db"))
     yield create_app(bridge)
     bridge.close()
 

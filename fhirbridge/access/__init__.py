@@ -1,0 +1,1 @@
+"""Who may call: clients, their keys, and the tokens they get for a signed assertion."""
