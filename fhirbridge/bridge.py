@@ -50,4 +50,5 @@ def build(
     database = Database(settings.database_url)
     database.upgrade(custodian=settings.custodian, clock=now)
     custodian = database.custodian(settings.custodian)
+    database.act_for(custodian)
     return Bridge(settings, database, custodian, now(), now, new_id)

@@ -1,7 +1,13 @@
 """What all tests share."""
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
+
+from tests.postgresql import Postgres, server
 
 # No limit of time, so that a busy machine fails no test, and the same examples everywhere.
 settings.register_profile("tests", max_examples=200, deadline=None, derandomize=True, database=None)
@@ -19,3 +25,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="session")
+def postgres(worker_id: str, testrun_uid: str) -> Iterator[Postgres]:
+    """A database of this process on the PostgreSQL server of the test run."""
+    with server(testrun_uid) as url:
+        made = Postgres(url, f"fhirbridge_{worker_id}_{os.getpid()}")
+        yield made
+        made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of both kinds in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'server.db'}"
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres.emptied()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without a schema, of both kinds in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    postgres: Postgres = request.getfixturevalue("postgres")
+    return postgres.new_database("_empty")

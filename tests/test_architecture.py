@@ -15,6 +15,8 @@ DOORS = {
     "flask": ("web/",),
     "werkzeug": ("web/", "demo/ehr.py"),  # the demo's EHR cuts its own sockets
     "sqlalchemy": ("storage/",),
+    "alembic": ("storage/migrations/",),
+    "psycopg": ("storage/postgresql.py",),
     "requests": ("partners/",),
     "marshmallow": ("native/",),
     "fhir": ("fhir/models.py",),

@@ -1,4 +1,4 @@
-"""Engine, write transactions and read snapshots.
+"""The database: write transactions and read snapshots, on SQLite and on PostgreSQL.
 
 `with database.transaction() as session` writes: serialised, atomic, durable when it returns.
 `with database.read() as session` reads one consistent snapshot and never waits for writers.
@@ -13,15 +13,14 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import NullPool
 
 from fhirbridge.clock import Clock, now
-from fhirbridge.errors import Issue, Misconfigured
-from fhirbridge.storage import tables
+from fhirbridge.errors import Issue, Misconfigured, Unavailable
+from fhirbridge.storage import migrations, tables
+from fhirbridge.storage.backend import Backend
 from fhirbridge.storage.session import Session
-from fhirbridge.storage.writer import Writer
-
-BUSY_TIMEOUT_SECONDS = 30
+from fhirbridge.storage.sqlite import Sqlite
+from fhirbridge.storage.writer import Writer, discard
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +33,18 @@ class Custodian:
 
 
 class Database:
-    """A SQLite file: WAL, synchronous=FULL, foreign keys; safe for threads and processes."""
+    """The database behind a URL, for the threads of this process; other processes may share it."""
 
     def __init__(self, url: str) -> None:
-        parsed = _parse(url)
-        self.path = Path(parsed.database or "")
-        # Connections are kept by the writer and the reader list; a pool would only add cost.
-        self.engine = sa.create_engine(
-            parsed,
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",
-            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
-        )
-        sa.event.listen(self.engine, "connect", _prepare)
-        self._writer = Writer(self._connect_writer, self.path.with_name(self.path.name + ".writer"))
+        self._backend = _backend(url)
+        self.engine = self._backend.engine
+        self._writer = Writer(self._backend, self._backend.writer)
         self._readers: deque[Session] = deque()
+
+    @property
+    def path(self) -> Path:
+        """The file of a SQLite database."""
+        return Path(self.engine.url.database or "")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -59,30 +55,34 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Read: one snapshot, as of the first statement inside."""
-        try:
-            session = self._readers.pop()
-        except IndexError:
-            session = Session(self._connect_reader())
-        session.driver.execute("BEGIN")
+        session = self._reader()
         try:
             yield session
+        except BaseException as exc:
+            if self._backend.is_lost(session):
+                raise _unavailable() from exc
+            raise
         finally:
-            session.driver.execute("ROLLBACK")
-            self._readers.append(session)
+            self._put_back(session)
+
+    def act_for(self, custodian: Custodian) -> None:
+        """Show only the rows of this custodian from now on, where the database can enforce it."""
+        self._backend.act_for(custodian.id)
 
     def upgrade(self, *, custodian: str = "default", clock: Clock = now) -> None:
         """Create what is missing: schema, and the custodian with a random secret namespace.
 
-        Raises Misconfigured if the schema was made by another version of fhirbridge.
+        Raises Misconfigured if the schema was made by a newer version of fhirbridge.
         """
+        with self.read() as session:
+            is_current = migrations.revision_of(session) == migrations.HEAD
+        if not is_current:
+            self._migrate()
+        known = sa.select(tables.custodians.c.id).where(tables.custodians.c.name == custodian)
+        with self.read() as session:
+            if session.execute(known).scalar() is not None:
+                return
         with self.transaction() as session:
-            tables.metadata.create_all(session.connection)
-            found = session.execute(sa.select(tables.schema_info.c.version)).scalar()
-            if found is None:
-                session.execute(sa.insert(tables.schema_info).values(version=tables.SCHEMA_VERSION))
-            else:
-                _check_version(found)
-            known = sa.select(tables.custodians.c.id).where(tables.custodians.c.name == custodian)
             if session.execute(known).scalar() is None:
                 row = {"name": custodian, "namespace": str(uuid4()), "created_at": clock()}
                 session.execute(sa.insert(tables.custodians).values(row))
@@ -90,9 +90,7 @@ class Database:
     def check(self) -> None:
         """Raise Misconfigured unless the schema is there and of this version."""
         with self.read() as session:
-            if not sa.inspect(session.connection).has_table(tables.schema_info.name):
-                raise _misconfigured("The database has no schema. Run `fhirbridge db upgrade`.")
-            _check_version(session.execute(sa.select(tables.schema_info.c.version)).scalar())
+            migrations.check(session)
 
     def custodian(self, name: str = "default") -> Custodian:
         """The custodian of this name. Raises Misconfigured if there is none."""
@@ -108,45 +106,85 @@ class Database:
         self._writer.close()
         while self._readers:
             self._readers.pop().connection.close()
-        self.engine.dispose()
+        self._backend.close()
 
-    def _connect_writer(self) -> sa.Connection:
-        connection = self.engine.connect()
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-        return connection
+    def _migrate(self) -> None:
+        writer = Writer(self._backend, self._backend.migrator)
+        try:
+            with writer.transaction() as session:
+                self._backend.before_migration(session)
+                migrations.upgrade(session)
+                self._backend.after_migration(session)
+        finally:
+            writer.close()
 
-    def _connect_reader(self) -> sa.Connection:
-        connection = self.engine.connect()
-        connection.exec_driver_sql("PRAGMA query_only=ON")
-        return connection
+    def _reader(self) -> Session:
+        """A session in a new snapshot; connections that were lost are made again."""
+        try:
+            while self._readers:
+                session = self._take()
+                if session is None:
+                    break
+                try:
+                    self._backend.begin_read(session)
+                    return session
+                except BaseException:
+                    if not self._backend.is_lost(session):
+                        session.connection.close()
+                        raise
+                    discard(session)
+            session = self._backend.reader()
+            self._backend.begin_read(session)
+            return session
+        except BaseException as exc:
+            if self._backend.is_fault_of_database(exc):
+                raise _unavailable() from exc
+            raise
+
+    def _take(self) -> Session | None:
+        try:
+            return self._readers.pop()
+        except IndexError:  # another thread was quicker
+            return None
+
+    def _put_back(self, session: Session) -> None:
+        if self._backend.is_lost(session):
+            discard(session)
+            return
+        session.driver.execute("ROLLBACK")
+        self._readers.append(session)
 
 
-def _parse(url: str) -> sa.URL:
+def _backend(url: str) -> Backend:
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError as exc:
         raise _misconfigured("The database URL cannot be read.") from exc
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        raise _misconfigured("The database URL must name a SQLite file: sqlite:///path/to/file.db.")
-    return parsed
+    kind = parsed.get_backend_name()
+    if kind == "sqlite" and parsed.database not in (None, "", ":memory:"):
+        return Sqlite(parsed)
+    if parsed.drivername in ("postgresql", "postgresql+psycopg") and parsed.database:
+        return _postgresql(parsed)
+    raise _misconfigured(
+        "The database URL must name a SQLite file, sqlite:///path/to/file.db, or a PostgreSQL"
+        " database, postgresql+psycopg://user@host/name."
+    )
 
 
-def _prepare(connection: object, _record: object) -> None:
-    execute = connection.execute  # type: ignore[attr-defined]
-    execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
-    execute("PRAGMA synchronous=FULL")
-    execute("PRAGMA foreign_keys=ON")
-    execute("PRAGMA cache_size=-16000")
-    execute("PRAGMA temp_store=MEMORY")
-
-
-def _check_version(found: int | None) -> None:
-    if found != tables.SCHEMA_VERSION:
+def _postgresql(url: sa.URL) -> Backend:
+    try:
+        # Only who uses it needs the driver.
+        from fhirbridge.storage.postgresql import Postgresql
+    except ImportError as exc:
         raise _misconfigured(
-            f"The database has schema {found}, this program needs {tables.SCHEMA_VERSION}."
-            " Run `fhirbridge db upgrade`."
-        )
+            "PostgreSQL needs its driver: pip install 'fhirbridge[postgres]'."
+        ) from exc
+    return Postgresql(url)
 
 
 def _misconfigured(text: str) -> Misconfigured:
     return Misconfigured(Issue("exception", text))
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(Issue("transient", "The database cannot be read now. Try again."))

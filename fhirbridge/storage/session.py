@@ -15,17 +15,19 @@ Row: TypeAlias = tuple[Any, ...]
 class Statement:
     """One SQL statement with named parameters.
 
-    Parameters and results are in the driver's form: instants are milliseconds, booleans 0 or 1.
+    Parameters and results are in the driver's form: instants are milliseconds, and booleans may
+    come back as 0 or 1.
     """
 
-    __slots__ = ("_columns", "_compiled", "_element", "constants")
+    __slots__ = ("_columns", "_compiled", "_constants", "_element")
 
     def __init__(self, element: Any, *, columns: Sequence[str] = ()) -> None:
         """Wrap a Core statement; `columns` are the parameters of a plain insert."""
         self._element = element
         self._columns = list(columns) or None
         self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
-        self.constants: dict[str, Any] = {}  # what the expressions themselves bind
+        # dialect -> what the expressions themselves bind, which each dialect may name otherwise
+        self._constants: dict[str, dict[str, Any]] = {}
 
     def on(self, dialect: Any) -> tuple[str, tuple[str, ...]]:
         """SQL text and parameter names in order, for a dialect with positional parameters."""
@@ -34,9 +36,14 @@ class Statement:
             compiled = self._element.compile(dialect=dialect, column_keys=self._columns)
             known = (str(compiled), tuple(compiled.positiontup or ()))
             if not self._columns:
-                self.constants = {k: v for k, v in compiled.params.items() if v is not None}
+                found = {k: v for k, v in compiled.params.items() if v is not None}
+                self._constants[dialect.name] = found
             self._compiled[dialect.name] = known
         return known
+
+    def constants(self, dialect: Any) -> dict[str, Any]:
+        """Values of parameters that callers do not give, once it is compiled."""
+        return self._constants.get(dialect.name, {})
 
 
 class Session:
@@ -44,9 +51,10 @@ class Session:
 
     __slots__ = ("connection", "driver")
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: sa.Connection, driver: Any = None) -> None:
+        """`driver` is called as a connection of sqlite3 is, and is one if not given."""
         self.connection = connection
-        self.driver: Any = connection.connection.dbapi_connection
+        self.driver: Any = driver or connection.connection.dbapi_connection
 
     def execute(self, statement: Any, parameters: Any = None) -> sa.CursorResult[Any]:
         """Run a Core statement that is built for this call."""
@@ -56,11 +64,12 @@ class Session:
 
     def rows(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Run a prepared statement and fetch all rows."""
-        sql, names = statement.on(self.connection.dialect)
-        if statement.constants:
-            parameters |= statement.constants
+        dialect = self.connection.dialect
+        sql, names = statement.on(dialect)
+        if constants := statement.constants(dialect):
+            parameters |= constants
         cursor = self.driver.execute(sql, tuple([parameters[name] for name in names]))
-        fetched: list[Row] = cursor.fetchall()
+        fetched: list[Row] = cursor.fetchall() if cursor.description else []
         return fetched
 
     def row(self, statement: Statement, **parameters: Any) -> Row | None:

@@ -31,10 +31,6 @@ from fhirbridge.storage.handoff_tables import handoff_keys as handoff_keys
 from fhirbridge.storage.handoff_tables import quarantine as quarantine
 from fhirbridge.storage.instants import Instant
 
-SCHEMA_VERSION = 1
-
-schema_info = Table("schema_info", metadata, Column("version", sa.Integer, primary_key=True))
-
 custodians = Table(
     "custodians",
     metadata,
@@ -61,6 +57,14 @@ resources = Table(
     Index("ix_resources_reference", "custodian_id", "reference_key"),
     Index("ix_resources_updated", "custodian_id", "resource_type", "last_updated", "key"),
     Index("ix_resources_patient", "custodian_id", "patient_key", "resource_type"),
+)
+
+# One row: the last number of a version. No row-level security, for the number is everyone's.
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", sa.Integer, primary_key=True),
+    Column("seq", sa.BigInteger, nullable=False),
 )
 
 resource_versions = Table(

@@ -58,7 +58,10 @@ COLUMNS = (
     _v.content,
 )
 
-_NEXT_SEQ = Statement(sa.select(sa.func.coalesce(sa.func.max(_v.seq), 0) + 1))
+_feed = tables.feed.c
+_NEXT_SEQ = Statement(
+    sa.update(tables.feed).values(seq=_feed.seq + sa.literal_column("1")).returning(_feed.seq)
+)
 _INSERT_RESOURCE = Statement(
     sa.insert(tables.resources).returning(_r.key),
     columns=[
@@ -128,7 +131,8 @@ def version_of(row: Row) -> ResourceVersion:
 def next_seq(session: Session) -> int:
     """The number of the next version; writers are serialised, so nobody else gets it."""
     row = session.row(_NEXT_SEQ)
-    return int(row[0]) if row else 1
+    assert row is not None  # noqa: S101
+    return int(row[0])
 
 
 def labels_of(session: Session, key: int) -> Labels:

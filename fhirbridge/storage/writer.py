@@ -1,24 +1,18 @@
-"""The one writer of a SQLite file in this process, with group commit.
+"""The one writer of a database in this process, with group commit.
 
 A durable commit waits for the disk. Writers that wait for their turn therefore share one: each
 works inside a savepoint of the open transaction, hands over to the next, and waits; the last one
 commits for all. An error rolls back its own savepoint only. Nobody returns before the commit.
 
-Between processes, `flock` on `<file>.writer` is taken before BEGIN IMMEDIATE: the kernel serves
-it in order, where SQLite's own busy handler polls and starves.
+Between processes, the backend gives one turn after the other.
 """
 
-import fcntl
-import os
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-import sqlalchemy as sa
 
 from fhirbridge.errors import Issue, Unavailable
+from fhirbridge.storage.backend import Backend
 from fhirbridge.storage.session import Session
 
 MAX_GROUP = 64  # transactions that share one commit; others wait for the next
@@ -34,13 +28,18 @@ class _Group:
         self.error: BaseException | None = None
 
 
+def discard(session: Session) -> None:
+    """Close a connection that the server hung up on."""
+    session.connection.invalidate()
+    session.connection.close()
+
+
 class Writer:
     """Serialises the write transactions of this process and shares commits among them."""
 
-    def __init__(self, connect: Callable[[], sa.Connection], lock_path: Path | None) -> None:
+    def __init__(self, backend: Backend, connect: Callable[[], Session]) -> None:
+        self._backend = backend
         self._connect = connect
-        self._lock_path = lock_path
-        self._lock_file: int | None = None
         self._turn = threading.Lock()
         self._waiting = 0
         self._waiting_lock = threading.Lock()
@@ -63,14 +62,11 @@ class Writer:
         self._await(session, group)
 
     def close(self) -> None:
-        """Close the connection and the lock file."""
+        """Close the connection."""
         with self._turn:
             if self._session is not None:
                 self._session.connection.close()
                 self._session = None
-            if self._lock_file is not None:
-                os.close(self._lock_file)
-                self._lock_file = None
 
     def _enter(self) -> tuple[Session, _Group]:
         with self._waiting_lock:
@@ -81,48 +77,56 @@ class Writer:
             with self._waiting_lock:
                 self._waiting -= 1
         try:
-            if self._session is None:
-                self._session = Session(self._connect())
-            session = self._session
             if self._group is None:
-                self._begin(session)
+                self._session = self._begin()
                 self._group = _Group()
-            group = self._group
-            session.driver.execute("SAVEPOINT caller")
+            session, group = self._session, self._group
+            assert session is not None  # noqa: S101
+            self._mark(session, group)
             self._owner = threading.get_ident()
         except BaseException:
             self._turn.release()
             raise
         return session, group
 
-    def _begin(self, session: Session) -> None:
-        if self._lock_path is not None:
-            if self._lock_file is None:
-                self._lock_file = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+    def _mark(self, session: Session, group: _Group) -> None:
         try:
-            session.driver.execute("BEGIN IMMEDIATE")
+            session.driver.execute("SAVEPOINT caller")
         except BaseException as exc:
-            self._unlock()
-            raise _unavailable(exc) from exc
+            self._finish(session, group, error=exc)
+            raise self._unavailable(exc) from exc
 
-    def _unlock(self) -> None:
-        if self._lock_file is not None:
-            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+    def _begin(self) -> Session:
+        """A session in a new transaction; the connection is made again if it was lost."""
+        try:
+            if self._session is not None:
+                try:
+                    self._backend.begin_write(self._session)
+                    return self._session
+                except BaseException:
+                    if not self._backend.is_lost(self._session):
+                        self._undo(self._session)
+                        raise
+                    discard(self._session)
+                    self._session = None
+            session = self._connect()
+            self._backend.begin_write(session)
+            return session
+        except BaseException as exc:
+            raise self._unavailable(exc) from exc
 
     def _leave(self, session: Session, group: _Group, *, keep: bool) -> None:
         try:
             try:
-                if keep:
-                    session.driver.execute("RELEASE caller")
-                    group.size += 1
-                else:
+                if not keep:
                     session.driver.execute("ROLLBACK TO caller")
-                    session.driver.execute("RELEASE caller")
+                session.driver.execute("RELEASE caller")
+                group.size += keep
             except BaseException as exc:
-                # SQLite gave up the whole transaction (disk full, I/O error): nobody is committed.
+                # The database gave up the whole transaction (disk full, connection lost): nobody
+                # is committed.
                 self._finish(session, group, error=exc)
-                raise
+                raise self._unavailable(exc) from exc
             if self._waiting == 0 or group.size >= MAX_GROUP:
                 self._finish(session, group)
         finally:
@@ -143,11 +147,11 @@ class Writer:
             self._undo(session)
         group.error = error
         self._group = None
-        self._unlock()
+        self._backend.end_write()
         group.done.set()
 
     def _undo(self, session: Session) -> None:
-        if session.driver.in_transaction:
+        if self._backend.in_transaction(session):
             session.driver.execute("ROLLBACK")
 
     def _await(self, session: Session, group: _Group) -> None:
@@ -160,11 +164,10 @@ class Writer:
                 finally:
                     self._turn.release()
         if group.error is not None:
-            raise _unavailable(group.error) from group.error
+            raise self._unavailable(group.error) from group.error
 
-
-def _unavailable(error: BaseException) -> BaseException:
-    """What callers see when SQLite cannot begin or commit; faults of ours stay what they are."""
-    if isinstance(error, (sqlite3.OperationalError, OSError)):
-        return Unavailable(Issue("transient", "The database cannot be written now. Try again."))
-    return error
+    def _unavailable(self, error: BaseException) -> BaseException:
+        """What callers see when nothing can be written now; faults of ours stay what they are."""
+        if self._backend.is_fault_of_database(error):
+            return Unavailable(Issue("transient", "The database cannot be written now. Try again."))
+        return error

@@ -1,10 +1,6 @@
-"""A server on a real database file, asked through the WSGI application.
-
-`database_url` is the one place that says which databases the conformance tests run on.
-"""
+"""A server on each kind of database, asked through the WSGI application."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +9,6 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
 from fhirbridge.web.app import create_app
 from tests.conformance.support import Api
-
-
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'server.db'}"
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -8,9 +7,10 @@ from tests.unit.storage.shelf import Shelf
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
+def shelf(database_url: str) -> Iterator[Shelf]:
     """A searchable database."""
-    database = Database(f"sqlite:///{tmp_path / 'search.db'}")
+    database = Database(database_url)
     database.upgrade()
+    database.act_for(database.custodian())
     yield Shelf(database)
     database.close()
