@@ -1,5 +1,7 @@
 """`fhirbridge explain FILE [FHIRPATH]`: why each FHIR element is there, and what was not mapped."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,9 +43,9 @@ def command(file: Path, fhirpath: str | None, as_json: bool) -> int:
     if as_json:
         output.print_json({"elements": [asdict(item) for item in chosen], "unmapped": unmapped})
     else:
-        output.table(
-            [_row(item) for item in chosen], ("element", "from", "rule", "codec", "code row")
-        )
+        several = _several(item.resource for item in made.lineage)
+        head = ("element", "from", "rule", "codec", "code row")
+        output.table([_row(item, several) for item in chosen], head)
         for name, reason in unmapped.items():
             click.echo(f"not mapped: $.{name} ({reason})", err=True)
     if not chosen:
@@ -57,10 +59,18 @@ def _below(path: str, start: str) -> bool:
     return any(p == start or p.startswith((f"{start}.", f"{start}[")) for p in (path, plain))
 
 
-def _row(item: Explanation) -> tuple[str, ...]:
+def _several(resources: Iterable[str]) -> frozenset[str]:
+    """The types of which there are several resources."""
+    counts = Counter(resource.partition("/")[0] for resource in dict.fromkeys(resources))
+    return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def _row(item: Explanation, several: frozenset[str]) -> tuple[str, ...]:
+    """One line; where there are several resources of the type, its id says which one."""
     layer = "" if item.layer == "fhirbridge" else f" ({item.layer})"
+    name, _, rest = item.path.partition(".")
     return (
-        item.path,
+        f"{item.resource}.{rest}" if name in several else item.path,
         item.native or "-",
         f"{item.place} {item.rule}{layer}",
         item.codec or "-",

@@ -7,6 +7,7 @@ resource was added by someone else and stays where it is.
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+from fhirbridge.conversion.stamps import restamped
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping.selecting import Points, satisfies, slot_of, values_at
@@ -39,7 +40,7 @@ def update(
         merged["meta"] = meta
     else:
         merged.pop("meta", None)
-    return merged
+    return restamped(stored, merged, template, points)
 
 
 class _Overlay:

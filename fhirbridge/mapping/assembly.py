@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 from uuid import UUID
 
-from fhirbridge.errors import Issue
+from fhirbridge.errors import Issue, Severity
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.mapping.compiler import Mapping
 from fhirbridge.mapping.decoder import Decoder
@@ -110,8 +110,7 @@ def decode(mapping: Mapping, resources: Iterable[tuple[str, Resource]]) -> Decod
         for step in (step for several in steps for step in several):
             step(work)
     document = _assemble(work)
-    for part in parts:
-        work.issues.extend(part.walked.issues)
+    work.issues += [issue for part in parts for issue in part.walked.issues]
     _prove(work, document)
     return DecodedDocument(document, tuple(work.issues))
 
@@ -193,9 +192,7 @@ def _collapse(
     work: _Assembly, document: JsonObject, expander: str, anchor: Json, found: list[JsonObject]
 ) -> None:
     if anchor is None:
-        text = (
-            "Occurrences belong to a series that is not in the bundle; they are not carried over."
-        )
+        text = "Occurrences of a series that is not in the bundle are not carried over."
         work.issues.append(Issue("not-supported", text, "warning"))
         return
     try:
@@ -269,12 +266,15 @@ def _compare(
 
 
 def _differs(seen: Seen) -> Issue:
-    leaf = seen.leaf
-    if leaf.kind in ("const", "link") or leaf.rule.copy:
+    rule = seen.leaf.rule
+    if rule.stamp:
+        text = "The time differs from the document's: the resource changed at another time."
+    elif seen.leaf.kind in ("const", "link") or rule.copy:
         text = "The value differs from what the document says here; it is not carried over."
     else:
         text = "The value is carried over in part only, or not at all."
-    return Issue("value", text, "warning", (seen.path,), str(leaf.rule.place))
+    severity: Severity = "information" if rule.stamp else "warning"
+    return Issue("value", text, severity, (seen.path,), str(rule.place))
 
 
 def _told(value: Json, names: dict[str, tuple[str, tuple[str, ...]]]) -> Hashable:

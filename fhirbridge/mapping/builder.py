@@ -30,6 +30,7 @@ class _Scope:
     """Where native paths start: the trail from the document, and conditions in force."""
 
     trail: tuple[str, ...]
+    absolute: bool = False  # the trail is from the document, not from the anchor
     keys: frozenset[str] = frozenset()  # the fields that identify an item of it
 
 
@@ -50,7 +51,7 @@ class Builder:
         """Lay out all rules. Raises MappingFault at the first place that cannot be built."""
         root = ObjectNode(path=self._entry.type)
         names = (name for part in self._entry.key for name in part.split("|"))
-        scope = _Scope((), frozenset(names))
+        scope = _Scope((), keys=frozenset(names))
         for rule in self._entry.rules:
             self._add(root, rule, scope)
         narrowing.join(self._leaves)
@@ -130,10 +131,14 @@ class Builder:
         parent = self._descend(node, segments[:at], rule)
         array = self._array(parent, segments[at], rule)
         native = rule.each[:-2]
-        trail = (*scope.trail, *native.split("."), "[]")
-        inner = _Scope(
-            trail, frozenset({rule.key}) - {".", "ordered"} if rule.reads else frozenset()
-        )
+        absolute = native.startswith("/")
+        if absolute and (self._entry.list_path or scope.trail or not rule.copy):
+            message = "an each from the document's root needs copy, and an anchor that is no list."
+            raise MappingFault.at(rule.place, rule.name, message)
+        steps = native.removeprefix("/").split(".")
+        trail = (*steps, "[]") if absolute else (*scope.trail, *steps, "[]")
+        keys = frozenset({rule.key}) - {".", "ordered"} if rule.reads else frozenset()
+        inner = _Scope(trail, absolute or scope.absolute, keys)
         rest = segments[at + 1 :]
         whole = [
             child for child in rule.rules if not self._names.parse(child) and child.form == "native"
@@ -150,7 +155,8 @@ class Builder:
             for child in rule.rules:
                 self._add(base, child, inner)
             slot.constraints.extend(self._item_constraints(rule, rest))
-        slot.each, slot.native, slot.trail = rule, native, self._trail_of(trail)
+        slot.each, slot.native = rule, native
+        slot.trail = trail if inner.absolute else self._trail_of(trail)
         array.slots.append(slot)
 
     def _item_constraints(self, rule: Rule, rest: tuple[Segment, ...]) -> Iterator[Constraint]:
@@ -189,7 +195,9 @@ class Builder:
         steps = () if bare in (".", "") else tuple(bare.split("."))
         trail: tuple[str, ...] = ()
         if scope is not None:
-            trail = steps if absolute else self._trail_of((*scope.trail, *steps))
+            inside = (*scope.trail, *steps)
+            from_root = inside if scope.absolute else self._trail_of(inside)
+            trail = steps if absolute else from_root
         leaf = Leaf(
             number=len(self._leaves),
             kind=kind,

@@ -154,6 +154,14 @@ def _items(template: Template) -> Iterator[Issue]:
 
 
 def _ambiguous(array: ArrayNode) -> Iterator[Issue]:
+    sole = next((slot for slot in array.slots if slot.kind == "sole"), None)
+    for slot in array.slots:
+        if slot.kind == "links" and sole is not None:
+            message = (
+                f"this link writes an item of {array.path} for each reference, and the rules on "
+                f"{array.path}[] ({sole.place}) another item; give both a slice, or use each."
+            )
+            yield fault(slot.place, slot.label, message)
     marks: dict[frozenset[str], Slot] = {}
     for slot in array.slots:
         mark = frozenset(

@@ -115,7 +115,9 @@ class Decoder:
                     taken.add(slot_number)
                 self._child(slot.item, item, where, sink, walked, carried)
         for slot_number, sinks in items.items():
-            walked.collectors.append(_collector(sink, node.slots[slot_number].native, sinks))
+            native = node.slots[slot_number].native
+            if not native.startswith("/"):  # a copy from elsewhere in the document
+                walked.collectors.append(_collector(sink, native, sinks))
 
     def _claim(self, slots: list[tuple[int, Slot]], item: Json, taken: set[int]) -> int | None:
         for number, slot in slots:

@@ -157,7 +157,7 @@ class _Emitter(Writer):
         self._depth += 1
         if slot.each is not None and slot.each.where:
             selected = self._constant(SELECTIONS[slot.each.where].test)
-            self._line(f"if not {selected}({item}): continue")
+            self._line(f"if not {selected}({item}, d): continue")
         path = ".".join(step for step in slot.trail if step != "[]")
         inner = Scope(item, (*scope.indexes, index), {**scope.lists, path: index})
         value = self._value(slot.item, inner)

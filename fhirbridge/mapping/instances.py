@@ -77,7 +77,7 @@ def anchors_of(entry: Entry, document: JsonObject) -> Iterator[tuple[int, JsonOb
             paths.read(item, name) is not None for name in entry.condition.split("|")
         ):
             continue
-        if not entry.where or SELECTIONS[entry.where].test(item):
+        if not entry.where or SELECTIONS[entry.where].test(item, document):
             yield index, item
 
 

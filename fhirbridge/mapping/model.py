@@ -22,6 +22,7 @@ PRESENT = "present"
 ABSENT = "absent"
 
 RuleForm = Literal["native", "const", "link", "each"]
+Stamp = Literal["", "created", "changed"]
 Direction = Literal["both", "encode", "decode"]
 Scope = Literal["source", "record", "enrollment", "global"]
 
@@ -100,6 +101,7 @@ class Rule:
     condition: str = ""
     content_class: str = ""
     required: bool = False
+    stamp: Stamp = ""  # when the resource was made, or last changed
     key: str = ""
     where: str = ""  # (each) the selection of items that it is about
     within: str = ""  # the selection in force: its own, or that of the each or entry around it

@@ -34,6 +34,7 @@ _RULE_KEYS = frozenset(
         "if",
         "class",
         "required",
+        "stamp",
         "key",
         "where",
         "rules",
@@ -144,6 +145,10 @@ def _rule(name: str, raw: Json, place: Place) -> Rule:
         raise MappingFault.at(place, name, "a one-way rule needs a reason.")
     if raw.get("class"):
         _check_class(raw["class"], place, name)
+    if raw.get("stamp", "created") not in ("created", "changed"):
+        raise MappingFault.at(place, name, "stamp is created or changed.")
+    if raw.get("stamp") and not raw.get("copy"):
+        raise MappingFault.at(place, name, "a stamp is a copy: it needs copy: true.")
     _check_where(raw.get("where"), place, name)
     nested = raw.get("rules")
     if raw.get("where") and forms != ["each"]:
@@ -161,6 +166,10 @@ def _rule(name: str, raw: Json, place: Place) -> Rule:
         if isinstance(nested, Located)
         else ()
     )
+    for child in children:
+        if child.stamp:
+            message = "a stamp is about the whole resource and cannot stand inside each."
+            raise MappingFault.at(child.place, child.name, message)
     return Rule(
         name=name,
         form=forms[0],
@@ -180,6 +189,7 @@ def _rule(name: str, raw: Json, place: Place) -> Rule:
         condition=str(raw.get("if") or ""),
         content_class=str(raw.get("class") or ""),
         required=bool(raw.get("required")),
+        stamp=raw.get("stamp") or "",
         key=str(raw.get("key") or ""),
         where=str(raw.get("where") or ""),
         rules=children,

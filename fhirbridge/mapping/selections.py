@@ -35,15 +35,19 @@ _SERVICES = frozenset(
 _OWN_ACTIVITIES = frozenset(
     ["support-group", "sponsor", "alumni", "wellness", "digital-tool", "check-in", "volunteering"]
 )
-_RISKS = frozenset({"si-history", "self-harm"})
+_RISKS = frozenset({"si-history", "self-harm", "nonsuicidal-self-harm"})
+_CRAVINGS = frozenset({"craving", "craving-alcohol", "craving-drugs"})
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One selection: the group that it divides with others, and its test of a native object."""
+    """One selection: the group that it divides with others, and its test of a native object.
+
+    The test gets the object and the document it stands in.
+    """
 
     group: str
-    test: Callable[[JsonObject], bool]
+    test: Callable[[JsonObject, JsonObject], bool]
 
 
 def is_service(item: JsonObject) -> bool:
@@ -63,11 +67,32 @@ def is_risk(plan: JsonObject) -> bool:
     return plan.get("indicated") is True and plan.get("reason") in _RISKS
 
 
+def is_craving(trigger: JsonObject) -> bool:
+    """True for a trigger that is a craving, of alcohol, of drugs, or not said of what."""
+    return trigger.get("category") in _CRAVINGS
+
+
+def is_own_facility(organization: JsonObject, document: JsonObject) -> bool:
+    """True for a requester or recipient that is the document's own facility: one identity.
+
+    An Organization is known by its NPI, else by its name (design.md section 5).
+    """
+    facility = document.get("facility") or {}
+    own = facility.get("npi") or facility.get("name")
+    return own is not None and own == (organization.get("npi") or organization.get("org"))
+
+
 SELECTIONS: Mapping[str, Selection] = {
-    "service": Selection("plan item", is_service),
-    "own-activity": Selection("plan item", lambda item: not is_service(item)),
-    "at-risk": Selection("risk", is_risk),
-    "not-at-risk": Selection("risk", lambda plan: not is_risk(plan)),
+    "service": Selection("plan item", lambda item, _: is_service(item)),
+    "own-activity": Selection("plan item", lambda item, _: not is_service(item)),
+    "at-risk": Selection("risk", lambda plan, _: is_risk(plan)),
+    "not-at-risk": Selection("risk", lambda plan, _: not is_risk(plan)),
+    "craving": Selection("craving", lambda trigger, _: is_craving(trigger)),
+    "no-craving": Selection("craving", lambda trigger, _: not is_craving(trigger)),
+    "own-facility": Selection("organization", is_own_facility),
+    "another-organization": Selection(
+        "organization", lambda one, document: not is_own_facility(one, document)
+    ),
 }
 
 

@@ -34,6 +34,10 @@ ADDRESS = part(
 )
 PERIOD = part("Period", {"start": Date(), "end": Date()})
 TELEHEALTH = part("Telehealth", {"url": Uri(), "phone": Phone()})
+SESSION_TELEHEALTH = part(
+    "SessionTelehealth",
+    {"url": Uri(), "phone": Phone(), "patientAt": Code(closed=known.PATIENT_AT)},
+)
 STAFF_NAME = part(
     "StaffName",
     {
@@ -99,6 +103,7 @@ FACILITY = part(
         "address": Object(ADDRESS),
         "phone": Phone(),
         "tz": forms.Zone(required=True),
+        "approaches": Listing(Code(known=known.APPROACH), key="."),
         "accreditations": listing(
             part(
                 "Accreditation",
@@ -186,7 +191,7 @@ SCHEDULE = part(
         "exDates": Listing(Date(), key="."),
         "rDates": Listing(Date(), key="."),
         "location": Line(),
-        "telehealth": Object(TELEHEALTH),
+        "telehealth": Object(SESSION_TELEHEALTH),
         "facilitators": Listing(Id(ref="staff"), key="."),
         "required": Boolean(),
         "capacity": Integer(minimum=1),

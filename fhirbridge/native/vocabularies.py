@@ -23,6 +23,9 @@ def _open(name: str, codes: str) -> Vocabulary:
     return Vocabulary(name, frozenset(codes.split()))
 
 
+# Where the patient is at a telehealth session: CMS has a place of service for each.
+PATIENT_AT = ("home", "elsewhere")
+
 # Closed sets. Source: domain.md section 4.4, in the order of its tables.
 ENROLLMENT_STATUS = (
     "inquiry",
@@ -258,8 +261,19 @@ MEETING_FORMAT = _open(
 )
 OPEN_CLOSED = _open("meeting access", "open closed")
 MEETING_GENDER = _open("meeting audience", "women men mixed lgbtq")
-SAFETY_REASON = _open("safety plan reason", "si-history self-harm overdose-history other")
-TRIGGER = _open("trigger", "people place emotion time craving social-pressure boredom stress")
+SAFETY_REASON = _open(
+    "safety plan reason", "si-history self-harm nonsuicidal-self-harm overdose-history other"
+)
+# What a facility says it works by (S095).
+APPROACH = _open(
+    "treatment approach",
+    "evidence-based holistic twelve-step harm-reduction trauma-informed faith-based",
+)
+TRIGGER = _open(
+    "trigger",
+    "people place emotion time social-pressure boredom stress craving craving-alcohol"
+    " craving-drugs",
+)
 TRIGGER_LEVEL = _open("trigger level", "low medium high")
 CHANNEL = _open("check-in channel", "app phone sms telehealth in-person")
 TOOL_PURPOSE = _open(

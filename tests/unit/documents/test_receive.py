@@ -50,6 +50,29 @@ class TestVersions:
         assert not [one for one in received.written if one.startswith("ServiceRequest/")]
         assert received.withdrawn == ()
 
+    def test_time_of_writing_alone_makes_no_version(self, desk: Desk) -> None:
+        data = document("aftercare-plan", "maximal")
+        desk.receive(data)
+
+        received = desk.receive(later(data))
+
+        assert received.outcome == "updated"
+        types = sorted(reference.partition("/")[0] for reference in received.written)
+        assert types == ["CarePlan", "Composition", "Provenance"]
+
+    def test_resource_that_changed_takes_the_new_time(self, desk: Desk) -> None:
+        data = document("aftercare-plan", "maximal")
+        desk.receive(data)
+        home = {**data["livingSituation"], "soberEnvironment": False}
+        items = [{**item, "notes": "Ring first."} for item in data["items"]]
+
+        received = desk.receive(later(data, livingSituation=home, items=items))
+
+        written = {one.partition("/")[0]: desk.read(one) for one in received.written}
+        assert written["Observation"]["effectiveDateTime"] == later(data)["updatedAt"]
+        # an order is authored once
+        assert written["ServiceRequest"]["authoredOn"] == data["updatedAt"]
+
     @pytest.mark.parametrize(
         "changes",
         [{"narrative": None, "version": 4, "daysPerWeek": 2}, {"version": 3}],

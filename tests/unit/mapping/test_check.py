@@ -57,6 +57,27 @@ FAULTS = {
         "CarePlan.yaml:5",
         "no element intention",
     ),
+    "a link in a list that other rules write too": (
+        PLAN,
+        'fhir: "goal[]"}',
+        'fhir: "goal[]"}\n          shown: {const: A goal, fhir: "goal[].display"}',
+        "CarePlan.yaml:12",
+        "another item",
+    ),
+    "a stamp that is read": (
+        PLAN,
+        "fhir: period.start, codec: date}",
+        "fhir: period.start, codec: date, stamp: created}",
+        "CarePlan.yaml:9",
+        "needs copy",
+    ),
+    "a stamp of no kind": (
+        PLAN,
+        "fhir: period.start, codec: date}",
+        "fhir: period.start, codec: date, copy: true, stamp: often}",
+        "CarePlan.yaml:9",
+        "created or changed",
+    ),
     "list without brackets": (
         PLAN,
         'fhir: "goal[]"',

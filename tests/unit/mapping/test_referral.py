@@ -6,7 +6,7 @@ from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import Json, Resource
 from tests.unit.mapping.referrals import back, bundle_of, resources, the
 
-PERSON = {"org": "Here", "practitioner": "Ana Roe", "phone": "+13125550142"}
+PERSON = {"org": "Elsewhere", "practitioner": "Ana Roe", "phone": "+13125550142"}
 SAID = [
     {"action": "received", "at": "2026-03-02T09:00:00Z", "by": "There"},
     {"action": "declined", "at": "2026-03-03T09:00:00Z", "by": "There", "reason": "No place."},
@@ -33,8 +33,37 @@ def test_named_person_who_refers_is_a_role_at_the_organization() -> None:
     assert the(bundle, "ServiceRequest")["requester"] == {"reference": f"urn:uuid:{role['id']}"}
 
 
+FACILITY = {"name": "Here", "npi": "1234567893", "tz": "America/Chicago"}
+
+
+@pytest.mark.parametrize(("field", "element"), [("requester", "requester"), ("recipient", "owner")])
+@pytest.mark.parametrize("phone", [None, "+13125550142"], ids=["no phone", "a phone of its own"])
+def test_own_facility_is_one_organization_whoever_speaks_of_it(
+    field: str, element: str, phone: str | None
+) -> None:
+    said = {"org": "Here, evenings", "npi": "1234567893", **({"phone": phone} if phone else {})}
+    bundle = proven(**{"facility": FACILITY, "requester": {"org": "Elsewhere"}, field: said})
+
+    organizations = [r for r in resources(bundle) if r["resourceType"] == "Organization"]
+    known = [r for r in organizations for i in r["identifier"] if i["value"] == "1234567893"]
+    roles = {
+        f"urn:uuid:{r['id']}": r
+        for r in resources(bundle)
+        if r["resourceType"] == "PractitionerRole"
+    }
+    role = roles[the(bundle, "Task")[element]["reference"]]
+    assert [f"urn:uuid:{r['id']}" for r in known] == [role["organization"]["reference"]]
+    assert role["organization"]["display"] == "Here, evenings"
+
+
+def test_task_says_when_it_was_authored() -> None:
+    task = the(bundle_of(), "Task")
+
+    assert task["authoredOn"] <= task["lastModified"]
+
+
 def test_without_a_person_the_organization_refers() -> None:
-    bundle = proven(requester={"org": "Here"})
+    bundle = proven(requester={"org": "Elsewhere"})
 
     requester = the(bundle, "Task")["requester"]["reference"]
     assert requester in {

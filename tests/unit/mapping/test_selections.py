@@ -33,7 +33,7 @@ def test_service_items_are_told_by_kind_referral_and_provider(
 @pytest.mark.parametrize(("item", "_"), ITEMS.values(), ids=ITEMS)
 def test_exactly_one_selection_of_a_group_takes_an_item(item: dict[str, str], _: bool) -> None:
     for group in {one.group for one in SELECTIONS.values()}:
-        taken = [one for one in SELECTIONS.values() if one.group == group and one.test(item)]
+        taken = [one for one in SELECTIONS.values() if one.group == group and one.test(item, {})]
         assert len(taken) == 1
 
 
