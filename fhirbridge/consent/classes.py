@@ -7,7 +7,7 @@ Source: 42 CFR 2.13(a), 2.31(a)(3); mappings/README.md
 """
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
@@ -102,6 +102,7 @@ _EVERYWHERE: Mapping[str, str] = {
 _ELEMENTS: Mapping[str, Mapping[str, str]] = {
     "Appointment": {"comment": "notes", "extension:attendance": "progress"},
     "CarePlan": {"activity.progress": "progress", "activity.extension": "progress"},
+    "Task": {"output": "progress"},
 }
 # A visit says when it should be; when it was is how treatment goes.
 _VISIT: Mapping[str, str] = {"period": "progress"}
@@ -133,6 +134,17 @@ def content_class(resource: Resource) -> str:
     return refined(resource) if refined else TYPE_CLASSES.get(resource_type, OTHER)
 
 
+def stored_class(resource: Resource, mapped: str = "") -> str:
+    """The class under which a resource is kept; `mapped` is what a mapping pack calls it.
+
+    A pack may ask for more, never for less.
+    """
+    found = content_class(resource)
+    if not mapped or mapped == found or found in (CONSENT, COUNSELING_NOTES, DIRECTORY):
+        return found
+    return both(found, mapped)
+
+
 def element_classes(resource_type: str, of_resource: str) -> Mapping[str, str]:
     """Elements of another class than their resource: `reasonCode`, `activity.progress` -> class.
 
@@ -146,6 +158,7 @@ def element_classes(resource_type: str, of_resource: str) -> Mapping[str, str]:
     )
 
 
+@lru_cache(maxsize=4096)
 def index_class(of_resource: str, parameter: str, target_type: str = "") -> str:
     """The class of an index row, so that no search matches an element that is withheld.
 

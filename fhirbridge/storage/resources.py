@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from fhirbridge.clock import to_instant
+from fhirbridge.consent.classes import stored_class
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.compartments import patients_of
 from fhirbridge.jsontypes import Resource
@@ -64,7 +65,7 @@ class Circumstances:
     """What a write needs to know besides the resource.
 
     `zone` is for dates without one; `bases` are the URLs under which this server is known, so
-    that absolute references to it count as local; `content_class` is for consent.
+    that absolute references to it count as local; `content_class` is what a mapping says.
     """
 
     custodian_id: int
@@ -212,9 +213,16 @@ def _write(
     stamped = _stamped(resource, version)
     patients = patients_of(stamped, bases=circumstances.bases)
     labels = Labels(
-        circumstances.custodian_id, patient_key_of(patients), circumstances.content_class
+        circumstances.custodian_id,
+        patient_key_of(patients),
+        stored_class(stamped, circumstances.content_class),
     )
-    version = replace(version, content=wire.dump(stamped))
+    version = replace(
+        version,
+        content=wire.dump(stamped),
+        patient_key=labels.patient_key,
+        content_class=labels.content_class,
+    )
     if current is None:
         version = replace(version, key=insert_resource(session, version, labels))
     else:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from fhirbridge.consent.classes import index_class
 from fhirbridge.search.parameter_types.date import DateValue
 from fhirbridge.search.parameter_types.number import NumberValue
 from fhirbridge.search.parameter_types.quantity import QuantityValue
@@ -103,7 +104,6 @@ _CLEAR = tuple(
 
 def write(session: Session, key: int, labels: Labels, values: Iterable[IndexValue]) -> None:
     """Write the index rows of a resource that has none; `key` is `resources.key`."""
-    scope = (labels.patient_key, labels.content_class)
     rows: dict[type, dict[_Row, _Row]] = {}
     for value in values:
         kind_of = type(value.value)
@@ -115,7 +115,10 @@ def write(session: Session, key: int, labels: Labels, values: Iterable[IndexValu
             *kind.columns(value.value, key),
             value.ordinal,
         )
-        rows.setdefault(kind_of, {})[identity] = (*kind.payload(value.value, key), *scope)
+        target = value.value.type if isinstance(value.value, ReferenceValue) else ""
+        content_class = index_class(labels.content_class, value.parameter, target)
+        payload = kind.payload(value.value, key)
+        rows.setdefault(kind_of, {})[identity] = (*payload, labels.patient_key, content_class)
     for kind_of, found in rows.items():
         sql, _ = _KINDS[kind_of].insert.on(session.connection.dialect)
         parameters = [identity + rest for identity, rest in found.items()]

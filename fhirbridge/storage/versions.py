@@ -28,6 +28,8 @@ class ResourceVersion:
     method: str  # of the interaction that made it
     deleted: bool
     content: bytes
+    patient_key: int = 0  # of storage.keys: whose it is
+    content_class: str = ""  # of consent.classes: what it is about
 
     @property
     def reference(self) -> str:
@@ -56,6 +58,8 @@ COLUMNS = (
     _v.method,
     _v.deleted,
     _v.content,
+    _v.patient_key,
+    _v.content_class,
 )
 
 _feed = tables.feed.c
@@ -125,6 +129,8 @@ def version_of(row: Row) -> ResourceVersion:
         row[6],
         bool(row[7]),
         bytes(row[8]),
+        row[9],
+        row[10],
     )
 
 

@@ -79,7 +79,7 @@ _disclosures = st.builds(
 _many = st.lists(_consents, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_many, _disclosures, st.randoms(use_true_random=False))
 def test_the_order_of_consents_does_not_matter(
     consents: list[JsonObject], disclosure: Any, random: Any
@@ -94,7 +94,7 @@ def test_the_order_of_consents_does_not_matter(
     assert {r.code for r in one.reasons} == {r.code for r in other.reasons}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_many, _disclosures, _provisions)
 def test_another_deny_never_widens(
     consents: list[JsonObject], disclosure: Any, provision: JsonObject
@@ -108,7 +108,7 @@ def test_another_deny_never_widens(
     assert isinstance(before, Permit) or not isinstance(after, Permit)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_many, _disclosures, _conditions())
 def test_an_exception_that_denies_never_widens(
     consents: list[JsonObject], disclosure: Any, conditions: JsonObject
@@ -133,7 +133,7 @@ def test_an_exception_that_denies_never_widens(
     assert isinstance(before, Permit) or not isinstance(after, Permit)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_many, _disclosures)
 def test_consents_from_elsewhere_permit_nothing(
     consents: list[JsonObject], disclosure: Any

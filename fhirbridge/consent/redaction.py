@@ -1,0 +1,220 @@
+"""What is left of a resource for somebody who may not see all of it.
+
+Elements of withheld classes, references to withheld resources and contained ones go; the narrative
+is told again from what remains. What would not be a valid resource any more is dropped whole.
+Source: design.md section 9; R4 narrative.html
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fhirbridge.consent.classes import (
+    CLASSES,
+    content_class,
+    element_classes,
+    parts,
+    reference_class,
+)
+from fhirbridge.fhir import references
+from fhirbridge.fhir.definitions import ElementInfo, definitions
+from fhirbridge.fhir.narrative import narrate
+from fhirbridge.fhir.validation import check
+from fhirbridge.jsontypes import Json, JsonObject, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What somebody may see: classes of content, and resources of this server by `Type/id`.
+
+    `patients` are those whom the resource is about; a reference to them says nothing new.
+    """
+
+    classes: frozenset[str]
+    sees: Callable[[str], bool]
+    patients: frozenset[str]
+    bases: tuple[str, ...] = ()
+
+    def permits(self, content_class: str) -> bool:
+        """True if every part of a class may be seen."""
+        return self.classes.issuperset(parts(content_class))
+
+    @property
+    def is_limited(self) -> bool:
+        """True if some class of content may not be seen."""
+        return not self.classes.issuperset(CLASSES)
+
+
+def redact(resource: Resource, view: View, *, of_class: str) -> Resource | None:
+    """The resource itself, a smaller one, or None where nothing valid is left.
+
+    `of_class` is the class of the resource, which is permitted.
+    """
+    resource_type = str(resource["resourceType"])
+    hidden = _hidden_contained(resource, view)
+    kept = _without_elements(resource, element_classes(resource_type, of_class), view)
+    if hidden:
+        inside = [each for each in kept["contained"] if f"#{each.get('id')}" not in hidden]
+        kept = {name: value for name, value in kept.items() if name != "contained"}
+        kept = {**kept, "contained": inside} if inside else kept
+    stripped = _Stripping(view, hidden).strip(kept, resource_type)
+    if stripped is None:
+        return None
+    if view.is_limited and resource_type == "Composition":
+        stripped = _without_section_texts(stripped)
+    if "text" in stripped and (view.is_limited or stripped is not resource):
+        stripped = {**stripped, "text": narrate(stripped)}
+    if stripped is not resource and any(issue.is_error for issue in check(stripped)):
+        return None
+    return stripped
+
+
+def removed_elements(before: Resource, after: Resource) -> Mapping[str, Json]:
+    """Top-level elements of which something is missing, as they were; the text is no loss."""
+    return {
+        name: value
+        for name, value in before.items()
+        if name not in ("text", "meta") and after.get(name) != value
+    }
+
+
+def _without_elements(resource: Resource, classes: Mapping[str, str], view: View) -> Resource:
+    kept = resource
+    for place, of_element in classes.items():
+        if view.permits(of_element):
+            continue
+        name, _, inner = place.partition(".")
+        name, _, url_end = name.partition(":")
+        if name not in kept and f"_{name}" not in kept:
+            continue
+        if not inner and not url_end:
+            kept = {key: value for key, value in kept.items() if key not in (name, f"_{name}")}
+            continue
+        items = [_item_without(item, inner, url_end) for item in kept[name]]
+        left = [item for item in items if item]
+        if left == kept[name]:
+            continue
+        rest = {key: value for key, value in kept.items() if key != name}
+        kept = {**rest, name: left} if left else rest
+    return kept
+
+
+def _item_without(item: Json, inner: str, url_end: str) -> Json:
+    if not isinstance(item, dict):
+        return item
+    if url_end:
+        return None if str(item.get("url", "")).endswith(f"/{url_end}") else item
+    return {key: value for key, value in item.items() if key not in (inner, f"_{inner}")}
+
+
+def _hidden_contained(resource: Resource, view: View) -> frozenset[str]:
+    contained = resource.get("contained")
+    return frozenset(
+        f"#{each.get('id')}"
+        for each in (contained if isinstance(contained, list) else ())
+        if isinstance(each, dict) and not _may_be_contained(each, view)
+    )
+
+
+def _may_be_contained(contained: Resource, view: View) -> bool:
+    of_class = content_class(contained)
+    return of_class == "directory" or view.permits(of_class)
+
+
+def _without_section_texts(composition: Resource) -> Resource:
+    """A section's text tells of all its entries, so it goes; empty sections go with it."""
+
+    def bare(section: JsonObject) -> JsonObject | None:
+        kept = {name: value for name, value in section.items() if name not in ("text", "section")}
+        inner = [found for each in section.get("section", ()) if (found := bare(each))]
+        if inner:
+            kept["section"] = inner
+        return kept if inner or kept.get("entry") else None
+
+    sections = [found for each in composition.get("section", ()) if (found := bare(each))]
+    rest = {name: value for name, value in composition.items() if name != "section"}
+    return {**rest, "section": sections} if sections else rest
+
+
+class _Stripping:
+    """Takes references to what is hidden out of one resource."""
+
+    def __init__(self, view: View, hidden: frozenset[str]) -> None:
+        self._view = view
+        self._hidden = hidden
+
+    def strip(self, value: JsonObject, type_name: str) -> JsonObject | None:
+        """The value without hidden references, itself if there is none; None if too little is left.
+
+        What loses a required element, or everything, is left out with it.
+        """
+        known = definitions()
+        if type_name not in known:
+            return value
+        elements = known.elements(type_name)
+        kept: JsonObject = {}
+        changed = False
+        for name, child in value.items():
+            element = elements.get(name)
+            new = child if element is None else self._child(child, element)
+            changed = changed or new is not child
+            if new is not None:
+                kept[name] = new
+        if not changed:
+            return value
+        is_top = type_name in known.resource_types
+        return kept if _is_whole(kept, value, elements, is_top=is_top) else None
+
+    def _child(self, child: Json, element: ElementInfo) -> Json:
+        if not isinstance(child, list):
+            return self._one(child, element)
+        items = [self._one(item, element) for item in child]
+        if all(new is old for new, old in zip(items, child, strict=True)):
+            return child
+        return [item for item in items if item is not None] or None
+
+    def _one(self, value: Json, element: ElementInfo) -> Json:
+        if not isinstance(value, dict):
+            return value
+        if element.type == "Reference":
+            return self._reference(value)
+        if element.type == "Resource":
+            return self.strip(value, str(value.get("resourceType")))
+        return self.strip(value, element.children)
+
+    def _reference(self, reference: JsonObject) -> JsonObject | None:
+        parsed = references.parse_element(reference)
+        target = f"{parsed.resource_type}/{parsed.resource_id}"
+        if parsed.kind == "fragment":
+            return None if parsed.text in self._hidden else reference
+        if target in self._view.patients:
+            return self._bare(reference)
+        is_local = parsed.kind == "relative" or (
+            parsed.kind == "absolute"
+            and bool(parsed.resource_id)
+            and parsed.base.rstrip("/") in self._view.bases
+        )
+        if is_local:
+            return reference if self._view.sees(target) else None
+        declared = parsed.resource_type or str(reference.get("type") or "")
+        of_class = reference_class(declared) if declared else ""
+        return reference if not of_class or self._view.permits(of_class) else None
+
+    def _bare(self, reference: JsonObject) -> JsonObject:
+        """A reference to the patient, without the name where that may not be seen."""
+        if self._view.permits("identity") or not reference.keys() - {"reference", "type"}:
+            return reference
+        return {name: value for name, value in reference.items() if name in ("reference", "type")}
+
+
+def _is_whole(
+    kept: JsonObject, before: JsonObject, elements: Mapping[str, ElementInfo], *, is_top: bool
+) -> bool:
+    """True if nothing went without which the rest means nothing.
+
+    A required element, or, below the resource itself, a reference: an activity without its order,
+    a participant without the person.
+    """
+    lost = [elements[name] for name in before.keys() - kept.keys() if name in elements]
+    if any(element.min or (element.type == "Reference" and not is_top) for element in lost):
+        return False
+    return bool(kept.keys() - {"id", "extension", "resourceType"})
