@@ -1,8 +1,8 @@
-"""The official SearchParameter definitions by resource type.
+"""The official SearchParameter definitions by resource type, and those that US Core adds.
 
 Left out, because they search text or need a query of their own and this server offers neither:
 `_text`, `_content`, `_filter`, `_query`, and `near`; and those without an expression.
-Source: R4 searchparameter-registry.html
+Source: R4 searchparameter-registry.html; HL7/US-Core (CC0) 6.1.0 to 9.0.0
 """
 
 from collections.abc import Mapping
@@ -71,9 +71,22 @@ def search_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
 def _entries() -> tuple[JsonObject, ...]:
     return tuple(
         entry
-        for entry in read_data("search_parameters.json")
+        for entry in (*read_data("search_parameters.json"), *_us_core()["parameters"])
         if "expression" in entry and entry["type"] != "special"
     )
+
+
+@cache
+def _us_core() -> JsonObject:
+    # Where US Core says `.value.code`, ours ends at the Coding: then `system|code` finds as well.
+    found: JsonObject = read_data("us_core_search.json")
+    return found
+
+
+def combinations(resource_type: str) -> tuple[tuple[str, ...], ...]:
+    """The parameters that US Core asks a server to search by together."""
+    listed = _us_core()["combinations"].get(resource_type, ())
+    return tuple(tuple(codes) for codes in listed)
 
 
 @cache

@@ -85,6 +85,16 @@ class Terminology:
             for code in sorted(codes)
         }
 
+    def relatives(self, system: str, code: str, *, above: bool) -> set[str] | None:
+        """A code with all codes above it, or below it; None if the code system is not known."""
+        code_system = self.code_system(system, "")
+        if code_system is None or code_system.get("content") != "complete":
+            return None
+        tree = _tree(code_system)
+        if above:
+            return {code, *tree.ancestors(code)}
+        return {code, *(each for each in tree.displays if code in tree.ancestors(each))}
+
     def _include(self, include: JsonObject, depth: int) -> Concepts:
         own: Concepts | None = None
         if "system" in include:

@@ -3,6 +3,7 @@
 Source: R4 http.html#capabilities, capabilitystatement.html
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from fhirbridge import __version__
@@ -10,7 +11,7 @@ from fhirbridge.clock import to_instant
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.compartments import COMPARTMENTS
 from fhirbridge.fhir.definitions import definitions
-from fhirbridge.fhir.search_parameters import search_parameters
+from fhirbridge.fhir.search_parameters import combinations, search_parameters
 from fhirbridge.interactions import patch_json
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
@@ -25,6 +26,11 @@ def capabilities(request: FhirRequest, context: Context, _route: Route) -> FhirR
     return FhirResponse(
         status=200, content=_written(context.base, date, settings.referential_integrity)
     )
+
+
+_COMBINATION = (
+    "http://hl7.org/fhir/StructureDefinition/capabilitystatement-search-parameter-combination"
+)
 
 
 @lru_cache(maxsize=16)
@@ -53,6 +59,7 @@ def statement(base: str, *, date: str, enforced: bool) -> Resource:
             "searchInclude": ["*", *_includes(resource_type)],
             **_unless_empty("searchRevInclude", reverse_includes[resource_type]),
             "searchParam": _search_parameters(resource_type),
+            **_unless_empty("extension", _combinations(resource_type)),
             "operation": _operations(resource_type),
         }
         for resource_type in sorted(definitions().resource_types)
@@ -93,7 +100,18 @@ def _includes(resource_type: str) -> list[str]:
     return sorted(f"{resource_type}:{p.code}" for p in parameters if p.type == "reference")
 
 
-def _unless_empty(name: str, found: list[str]) -> dict[str, list[str]]:
+def _combinations(resource_type: str) -> list[JsonObject]:
+    """What US Core asks for together; every other combination works as well."""
+    return [
+        {
+            "url": _COMBINATION,
+            "extension": [{"url": "required", "valueString": code} for code in codes],
+        }
+        for codes in combinations(resource_type)
+    ]
+
+
+def _unless_empty(name: str, found: Sequence[object]) -> JsonObject:
     """The element, or nothing: R4 has no empty arrays."""
     return {name: found} if found else {}
 

@@ -26,7 +26,8 @@ def one_match(
     """
     pairs = _pairs(resource_type, criteria)
     wanted = query.parse(resource_type, pairs, context=context.search_context())
-    if not wanted.clauses or wanted.sort or wanted.includes or wanted.elements or wanted.summary:
+    shaped = wanted.sort or wanted.includes or wanted.elements or wanted.summary
+    if not wanted.clauses or shaped or wanted.contained:
         raise InvalidContent(
             Issue(
                 "invalid", "The conditional criteria must be search conditions, and nothing else."

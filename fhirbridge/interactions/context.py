@@ -16,6 +16,7 @@ from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
 from fhirbridge.fhir import wire
 from fhirbridge.interactions.entries import in_entry
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.stored_terms import StoredTerms
 from fhirbridge.jsontypes import Resource
 from fhirbridge.search.context import SearchContext
 from fhirbridge.storage import integrity, resources
@@ -174,8 +175,12 @@ class Context:
 
     def search_context(self) -> SearchContext:
         """What reading search values needs."""
-        settings = self.bridge.settings
-        return SearchContext(settings.zone, self.bases, self.bridge.now())
+        return self.terms().search_context()
+
+    def terms(self) -> StoredTerms:
+        """The terminology that is stored here."""
+        context = SearchContext(self.bridge.settings.zone, self.bases, self.bridge.now())
+        return StoredTerms(self.reading, self.custodian_id, context)
 
     def _circumstances(self) -> Circumstances:
         settings = self.bridge.settings

@@ -3,9 +3,11 @@
 Source: R4 http.html#search, search.html#contexts
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
-from fhirbridge.fhir import bundles
+from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.bundles import SearchMode
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.context import Context
@@ -16,6 +18,7 @@ from fhirbridge.jsontypes import JsonObject
 from fhirbridge.search import query
 from fhirbridge.search.query import CURSOR, Compartment, SearchQuery
 from fhirbridge.storage import search as stored
+from fhirbridge.storage.search_contained import positions
 from fhirbridge.storage.versions import ResourceVersion
 
 
@@ -40,7 +43,19 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     )
     with context.reading() as session:
         page = stored.run(session, wanted, custodian_id=context.custodian_id)
-    entries = [_entry(version, wanted, context.base) for version in page.matches]
+        contained = (
+            positions(session, wanted, page.matches, custodian_id=context.custodian_id)
+            if wanted.shows_contained
+            else {}
+        )
+    if wanted.shows_contained:
+        # What is counted are the resources that contain them.
+        page = replace(page, total=None if page.matches else page.total)
+    entries = [
+        entry
+        for version in page.matches
+        for entry in _matched(version, wanted, context.base, contained.get(version.key))
+    ]
     entries += [_entry(version, wanted, context.base, mode="include") for version in page.included]
     issues = (*wanted.issues, *page.issues)
     if issues:
@@ -51,6 +66,23 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     return FhirResponse(
         status=200, resource=bundles.searchset(entries, links=links, total=page.total)
     )
+
+
+def _matched(
+    version: ResourceVersion, wanted: SearchQuery, base: str, positions: list[int] | None
+) -> Iterator[JsonObject]:
+    """The entry of a match, or those of the resources in it that are meant."""
+    if positions is None:
+        yield _entry(version, wanted, base)
+        return
+    contained = wire.parse(version.content)["contained"]
+    for position in positions:
+        found = contained[position]
+        yield bundles.search_entry(
+            project(wire.dump(found), wanted),
+            full_url=f"{base}/{version.reference}#{found['id']}",
+            mode="match",
+        )
 
 
 def _entry(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.fhir.terminology import Terminology
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,12 +12,14 @@ class SearchContext:
     """Settings of index and query; both sides must use the same `zone` and `bases`.
 
     `zone` is for dates without one, `bases` are the URLs of our own FHIR base: absolute
-    references below them are local. `now` matters for the prefix `ap` only.
+    references below them are local. `now` matters for the prefix `ap` only, `terminology` for
+    the modifiers that look at value sets and code systems.
     """
 
     zone: tzinfo = UTC
     bases: tuple[str, ...] = ()
     now: datetime = field(default=datetime(1970, 1, 1, tzinfo=UTC))
+    terminology: Terminology | None = None
 
 
 def invalid_search(message: str, *, code: str = "invalid") -> InvalidContent:

@@ -4,10 +4,11 @@ Source: R4 search.html#modifiers and the section of each parameter type
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.search_parameters import SearchParameter
+from fhirbridge.fhir.terminology import CannotExpand, Terminology
 from fhirbridge.search.context import SearchContext, invalid_search
 from fhirbridge.search.escapes import unescape
 from fhirbridge.search.parameter_types import date, number, quantity, reference, string, token, uri
@@ -28,6 +29,8 @@ Criterion: TypeAlias = (
     | QuantityCriterion
     | UriCriterion
 )
+# No value is indexed without a code: this matches none.
+_NOTHING = TokenCriterion("", "")
 _Parse: TypeAlias = Callable[[str], Criterion]
 
 
@@ -39,26 +42,40 @@ def parse_criteria(
     Raises InvalidContent that names the parameter, not the value: code `not-supported` for a
     modifier, `invalid` for a value.
     """
-    if modifier in ("in", "not-in") and parameter.type == "token":
-        return tuple(each for value in values for each in _value_set(parameter, value))
+    if parameter.type == "token" and modifier in ("in", "not-in", "above", "below"):
+        find = _value_set if modifier in ("in", "not-in") else _relatives
+        found = [each for value in values for each in find(parameter, modifier, value, context)]
+        return tuple(found) or (_NOTHING,)
     parse = _parser(parameter, modifier, context)
     if parse is None:
         raise invalid_search(
             f"The modifier ':{modifier[:40]}' cannot be used with '{parameter.code}'.",
             code="not-supported",
         )
-    found = []
-    for value in values:
-        try:
-            found.append(parse(value))
-        except (ValueError, OverflowError) as exc:
-            # Messages of ours say what is expected; those of the library would repeat the value.
-            detail = str(exc) if str(exc).startswith("expected") else "expected another form"
-            raise invalid_search(
-                f"A value of the {parameter.type} parameter '{parameter.code}' cannot be read:"
-                f" {detail}."
-            ) from exc
-    return tuple(found)
+    return tuple(_read(parameter, parse, value) for value in values)
+
+
+def parse_ucum(parameter: SearchParameter, value: str) -> Criterion | None:
+    """Read a quantity in UCUM as one in base units; None for another value.
+
+    Raises InvalidContent that names the parameter.
+    """
+    return _read(parameter, quantity.parse_ucum, value)
+
+
+_Read = TypeVar("_Read")
+
+
+def _read(parameter: SearchParameter, parse: Callable[[str], _Read], value: str) -> _Read:
+    try:
+        return parse(value)
+    except (ValueError, OverflowError) as exc:
+        # Messages of ours say what is expected; those of the library would repeat the value.
+        detail = str(exc) if str(exc).startswith("expected") else "expected another form"
+        raise invalid_search(
+            f"A value of the {parameter.type} parameter '{parameter.code}' cannot be read:"
+            f" {detail}."
+        ) from exc
 
 
 def _parser(parameter: SearchParameter, modifier: str, context: SearchContext) -> _Parse | None:
@@ -106,13 +123,35 @@ def _reference_parser(
     return lambda text: reference.parse(text, types, context)
 
 
-def _value_set(parameter: SearchParameter, url: str) -> list[Criterion]:
-    systems = definitions().value_set(unescape(url).partition("|")[0])
-    if systems is None:
+def _value_set(
+    parameter: SearchParameter, modifier: str, value: str, context: SearchContext
+) -> list[Criterion]:
+    """The codes of a value set: stored here, by its URL or `ValueSet/id`, or one of R4."""
+    try:
+        concepts = _terminology(context).expand_url(unescape(value))
+    except CannotExpand as exc:
         raise invalid_search(
-            f"'{parameter.code}:in' names a value set that this server cannot list.",
+            f"'{parameter.code}:{modifier}' names a value set that this server cannot list.",
+            code="not-supported",
+        ) from exc
+    return [TokenCriterion(system, code) for system, code in concepts]
+
+
+def _relatives(
+    parameter: SearchParameter, modifier: str, value: str, context: SearchContext
+) -> list[Criterion]:
+    """A code and all codes above or below it in its code system, which must be stored here."""
+    wanted = _read(parameter, token.parse, value)
+    if not wanted.system or not wanted.code:
+        raise invalid_search(f"'{parameter.code}:{modifier}' takes system|code.")
+    codes = _terminology(context).relatives(wanted.system, wanted.code, above=modifier == "above")
+    if codes is None:
+        raise invalid_search(
+            f"'{parameter.code}:{modifier}' names a code system that is not known here in full.",
             code="not-supported",
         )
-    return [
-        TokenCriterion(system, code) for system, codes in systems.items() for code in sorted(codes)
-    ]
+    return [TokenCriterion(wanted.system, code) for code in sorted(codes)]
+
+
+def _terminology(context: SearchContext) -> Terminology:
+    return context.terminology or Terminology(lambda *_: None, lambda *_: None)

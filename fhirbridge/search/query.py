@@ -11,19 +11,12 @@ from fhirbridge.errors import Issue
 from fhirbridge.fhir.compartments import compartment_parameters, patient_parameters
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.search_parameters import SearchParameter, search_parameters
-from fhirbridge.search.clauses import (
-    AnyOf,
-    Clause,
-    Identity,
-    SearchClause,
-    UnknownParameter,
-    merged,
-    parse_clause,
-    unknown,
-    weight,
-)
+from fhirbridge.search.clauses import AnyOf, Clause, Identity, SearchClause, merged, weight
+from fhirbridge.search.conditions import UnknownParameter, parse_clause, unknown
+from fhirbridge.search.contained import in_contained
 from fhirbridge.search.context import SearchContext, invalid_search
 from fhirbridge.search.parameter_types.reference import ReferenceCriterion
+from fhirbridge.search.values import UNINDEXED
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 1000
@@ -47,7 +40,7 @@ RESULT_PARAMETERS = (
     "_elements",
     "_include",
     "_revinclude",
-    "_contained",
+    "_containedType",
     CURSOR,
 )
 
@@ -88,6 +81,8 @@ class Compartment:
 class SearchQuery:
     """What is searched. `types` () means all; `count` 0 asks for the total only.
 
+    With `contained` the one clause is about contained resources, and the matches are
+    those that contain them; `shows_contained`: the contained ones are asked for.
     `used` are the parameters that had an effect, in order, without the cursor: the self link.
     `issues` are warnings about what was ignored.
     """
@@ -102,6 +97,8 @@ class SearchQuery:
     elements: tuple[str, ...] = ()
     includes: tuple[Include, ...] = ()
     cursor: str = ""
+    contained: bool = False
+    shows_contained: bool = False
     used: tuple[Pair, ...] = ()
     issues: tuple[Issue, ...] = ()
 
@@ -149,7 +146,25 @@ def parse(
     if sum(map(weight, clauses)) > MAX_WEIGHT:
         text = "The search compares with too many values; ask in parts, or name the types."
         raise invalid_search(text, code="too-costly")
-    return replace(query, clauses=merged(clauses), used=tuple(used), issues=tuple(issues))
+    if query.contained:
+        query = _of_containers(query, clauses)
+    else:
+        query = replace(query, clauses=merged(clauses), shows_contained=False)
+    return replace(query, used=tuple(used), issues=tuple(issues))
+
+
+def _of_containers(query: SearchQuery, clauses: list[SearchClause]) -> SearchQuery:
+    """The query for resources of any type that contain what the clauses describe."""
+    sorted_by_element = any(key.parameter.name not in UNINDEXED for key in query.sort)
+    if len(query.types) != 1 or query.compartment or query.includes or sorted_by_element:
+        raise invalid_search(
+            "'_contained=true' goes with a search in one type, not with a compartment, includes,"
+            " or an order other than _id and _lastUpdated.",
+            code="not-supported",
+        )
+    return replace(
+        query, types=(), clauses=(in_contained(query.types[0], clauses),), contained=True
+    )
 
 
 def _types(pairs: Sequence[Pair]) -> tuple[str, ...]:
@@ -202,8 +217,11 @@ def _control(query: SearchQuery, name: str, value: str) -> SearchQuery | None:
             include = _include(query.types, head, modifier, value)
             return replace(query, includes=(*query.includes, include))
         case "_contained":
-            _one_of(name, value, ("false",))
-            return query
+            _one_of(name, value, ("true", "false"))
+            return replace(query, contained=value == "true")
+        case "_containedType":
+            _one_of(name, value, ("container", "contained"))
+            return replace(query, shows_contained=value == "contained")
         case "_cursor":
             return replace(query, cursor=value)
         case _:

@@ -32,7 +32,8 @@ Reader: TypeAlias = Callable[[Json, str, SearchContext], Iterable[Value]]
 class IndexValue:
     """One value under one parameter: `CarePlan.category`, or `CarePlan.subject:identifier`.
 
-    `ordinal` tells the repetitions of the base element of a composite parameter apart; 0 else.
+    `ordinal` tells apart the repetitions of the base element of a composite parameter, and the
+    contained resources, whose parameters are `#Patient.name`; 0 else.
     """
 
     parameter: str
@@ -56,11 +57,13 @@ class _Composite:
 
 
 # These are columns of the resource itself.
-UNINDEXED = frozenset({"Resource._id", "Resource._lastUpdated"})
+ID = "Resource._id"
+UNINDEXED = frozenset({ID, "Resource._lastUpdated"})
 
 TEXT = ":text"
 OF_TYPE = ":of-type"
 IDENTIFIER = ":identifier"
+UCUM = ":ucum"
 
 _READERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "token": {
@@ -72,7 +75,7 @@ _READERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "string": {"": string.READERS},
     "date": {"": date.READERS},
     "number": {"": number.READERS},
-    "quantity": {"": quantity.READERS},
+    "quantity": {"": quantity.READERS, UCUM: quantity.UCUM_READERS},
     "uri": {"": uri.READERS},
 }
 
@@ -85,6 +88,31 @@ def extract(
     `timezone` is for dates without a zone; references below one of `bases` are local.
     """
     context = SearchContext(zone=timezone, bases=bases)
+    found = list(_values(resource, context))
+    for ordinal, contained in enumerate(resource.get("contained", ()), start=1):
+        found += _contained(contained, ordinal, context)
+    return found
+
+
+def _contained(resource: Resource, ordinal: int, context: SearchContext) -> Iterable[IndexValue]:
+    """The values of a contained resource, under names of their own; `ordinal` tells which it is.
+
+    Its composite parameters are left out.
+    """
+    resource_type = resource["resourceType"]
+    yield IndexValue(contained_name(resource_type), TokenValue("", resource_type), ordinal)
+    yield IndexValue(contained_name(ID), TokenValue("", resource.get("id", "")), ordinal)
+    for found in _values(resource, context):
+        if not found.ordinal:
+            yield IndexValue(contained_name(found.parameter), found.value, ordinal)
+
+
+def contained_name(name: str) -> str:
+    """The index name of a parameter, or of a resource type, in contained resources."""
+    return f"#{name}"
+
+
+def _values(resource: Resource, context: SearchContext) -> list[IndexValue]:
     found: list[IndexValue] = []
     resource_type = resource["resourceType"]
     readings = _readings(resource_type)
@@ -113,7 +141,7 @@ def _together(
         for node in part.branch.evaluate(base, resource)
         for value in part.reader(node, part.branch.system, context)
     ]
-    complete = {value.parameter for value in found} == composite.names
+    complete = composite.names <= {value.parameter for value in found}
     return found if complete else []
 
 
@@ -159,7 +187,7 @@ def _parts(parameter: SearchParameter, focus: str) -> Iterable[_Reading]:
     for position, component in enumerate(parameter.components, start=1):
         name = component_name(parameter, position)
         for reading in _of(component.parameter, name, component.expression, focus):
-            if reading.parameter == name:
+            if reading.parameter in (name, name + UCUM):
                 yield reading
 
 

@@ -3,48 +3,43 @@
 Source: R4 references.html#canonical
 """
 
+from contextlib import nullcontext
+
 from fhirbridge.errors import InvalidContent, Issue, NotFound
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.terminology import Concept, Terminology
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.operations.inputs import Inputs
 from fhirbridge.interactions.read import existing
+from fhirbridge.interactions.stored_terms import StoredTerms
 from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import Resource
-from fhirbridge.search import query
-from fhirbridge.search.escapes import escape
-from fhirbridge.storage import resources, search
+from fhirbridge.storage import resources
 from fhirbridge.storage.session import Session
 
 
 def terminology(session: Session, context: Context) -> Terminology:
-    """Everything that is stored."""
-    return Terminology(
-        code_system=lambda url, version: find(
-            session, context, "CodeSystem", url=url, version=version
-        ),
-        value_set=lambda url, version: find(session, context, "ValueSet", url=url, version=version),
-    )
+    """Everything that is stored, read in this session."""
+    return _stored(session, context).terminology()
 
 
 def find(
     session: Session, context: Context, resource_type: str, *, url: str, version: str = ""
 ) -> Resource | None:
     """The stored resource with this URL; of several versions the one written last."""
-    pairs = [("url", escape(url)), ("_sort", "-_lastUpdated"), ("_count", "1")]
-    if version:
-        pairs.append(("version", escape(version)))
-    found = matching(session, context, resource_type, pairs)
-    return found[0] if found else None
+    return _stored(session, context).find(resource_type, url=url, version=version)
 
 
 def matching(
     session: Session, context: Context, resource_type: str, pairs: list[tuple[str, str]]
 ) -> list[Resource]:
     """The resources of the first page of a search."""
-    wanted = query.parse(resource_type, pairs, context=context.search_context())
-    page = search.run(session, wanted, custodian_id=context.custodian_id)
-    return [wire.parse(version.content) for version in page.matches]
+    return _stored(session, context).matching(resource_type, pairs)
+
+
+def _stored(session: Session, context: Context) -> StoredTerms:
+    known = context.search_context()
+    return StoredTerms(lambda: nullcontext(session), context.custodian_id, known)
 
 
 def instance(session: Session, context: Context, route: Route) -> Resource:

@@ -3,9 +3,10 @@
 Source: R4 search.html#number, search.html#prefix
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TypeAlias
 
 from fhirbridge.jsontypes import Json
@@ -14,6 +15,7 @@ from fhirbridge.search.escapes import unescape
 from fhirbridge.search.parameter_types.prefixes import Prefix, parse_prefix
 
 _INFINITY = float("inf")
+_WRITTEN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,34 @@ def parse(text: str) -> NumberCriterion:
 
     Raises ValueError.
     """
+    number = parse_written(text)
+    value, half = number.value, number.half
+    return NumberCriterion(number.prefix, float(value), float(value - half), float(value + half))
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenNumber:
+    """A number as written in a search, with its prefix.
+
+    `half` is half of the width that it stands for.
+    """
+
+    prefix: Prefix
+    value: Decimal
+    half: Decimal
+
+
+def parse_written(text: str) -> WrittenNumber:
+    """Read a number with its prefix, to the last digit; raises ValueError."""
     prefix, rest = parse_prefix(unescape(text).strip())
-    try:
-        value = Decimal(rest)
-    except InvalidOperation as exc:
-        raise ValueError("expected a number") from exc
+    # Python reads more: digits of other scripts, underscores.
+    if not _WRITTEN.fullmatch(rest):
+        raise ValueError("expected a number")
+    value = Decimal(rest)
     exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or abs(exponent) > 300:
+    if not isinstance(exponent, int) or abs(exponent) > 300 or value.adjusted() > 300:
         raise ValueError("expected a finite number")
     half = Decimal(5).scaleb(exponent - 1)
     if prefix is Prefix.AP:
         half = max(half, abs(value) / 10)
-    return NumberCriterion(prefix, float(value), float(value - half), float(value + half))
+    return WrittenNumber(prefix, value, half)

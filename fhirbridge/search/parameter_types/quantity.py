@@ -1,12 +1,16 @@
 """Quantity parameters: a number with system and code, or with a unit.
 
+A quantity in UCUM is indexed as well in base units, under `<parameter>:ucum`: `5.4 mg` is found
+as `0.0054 g`.
 Source: R4 search.html#quantity
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
+from fhirbridge.fhir import ucum
 from fhirbridge.jsontypes import Json
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.escapes import split, unescape
@@ -74,6 +78,59 @@ READERS: Mapping[str, Reader] = {
     "Range": _range,
     "Money": _money,
 }
+
+
+def _in_base_units(node: Json, system: str, context: SearchContext) -> Iterator[QuantityValue]:
+    unit = _unit(node)
+    if unit is not None and node.get("value") is not None:
+        comparator = node.get("comparator", "")
+        value = unit.convert(Fraction(str(node["value"])))
+        low = -_INFINITY if comparator.startswith("<") else value
+        high = _INFINITY if comparator.startswith(">") else value
+        yield QuantityValue(ucum.SYSTEM, unit.base, low, high)
+
+
+def _range_in_base_units(
+    node: Json, system: str, context: SearchContext
+) -> Iterator[QuantityValue]:
+    ends = [node.get("low") or {}, node.get("high") or {}]
+    values = [next(_in_base_units(end, system, context), None) for end in ends]
+    known = [value for value in values if value is not None]
+    if known and all(value or "value" not in end for value, end in zip(values, ends, strict=True)):
+        low, high = values
+        yield QuantityValue(
+            ucum.SYSTEM,
+            known[0].code,
+            low.low if low else -_INFINITY,
+            high.high if high else _INFINITY,
+        )
+
+
+def _unit(node: Json) -> ucum.Unit | None:
+    code = node.get("code")
+    return ucum.unit(code) if code and node.get("system") == ucum.SYSTEM else None
+
+
+# What a search in UCUM looks at, kept under `<parameter>:ucum`.
+UCUM_READERS: Mapping[str, Reader] = {
+    **dict.fromkeys(("Quantity", "Age", "Duration", "Count", "Distance"), _in_base_units),
+    "Range": _range_in_base_units,
+}
+
+
+def parse_ucum(text: str) -> QuantityCriterion | None:
+    """Read `number|http://unitsofmeasure.org|code` as a criterion in base units.
+
+    None for anything else, and for a unit that is not known: it is compared as written.
+    """
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) != 3 or parts[1] != ucum.SYSTEM or (unit := ucum.unit(parts[2])) is None:
+        return None
+    written = number.parse_written(parts[0])
+    value, half = Fraction(written.value), Fraction(written.half)
+    low, middle, high = (unit.convert(each) for each in (value - half, value, value + half))
+    criterion = NumberCriterion(written.prefix, middle, low, high)
+    return QuantityCriterion(criterion, ucum.SYSTEM, unit.base)
 
 
 def parse(text: str) -> QuantityCriterion:

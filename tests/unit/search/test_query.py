@@ -53,7 +53,16 @@ class TestRefusals:
             ("_sort=nonsense", "not-supported", "'nonsense'"),
             ("_total=maybe", "invalid", "'_total'"),
             ("_summary=maybe", "invalid", "'_summary'"),
-            ("_contained=true", "invalid", "'_contained'"),
+            ("_contained=both", "invalid", "'_contained'"),
+            ("_contained=true&status:not=a", "not-supported", "'_contained=true'"),
+            ("_contained=true&patient.name=a", "not-supported", "'_contained=true'"),
+            ("_contained=true&_include=CarePlan:subject", "not-supported", "'_contained=true'"),
+            ("_contained=true&_sort=date", "not-supported", "'_contained=true'"),
+            ("_containedType=x", "invalid", "'_containedType'"),
+            ("_content=x", "not-supported", "'_content'"),
+            ("_query=x", "not-supported", "'_query'"),
+            ("category:below=a", "invalid", "'category:below'"),
+            ("category:above=urn:none|a", "not-supported", "'category:above'"),
             ("_include=CarePlan", "invalid", "'_include'"),
             ("_include=CarePlan:nonsense", "not-supported", "_include=CarePlan:nonsense"),
             ("_include=CarePlan:subject:Nonsense", "invalid", "'_include'"),
@@ -77,9 +86,9 @@ class TestRefusals:
         assert "SECRET" not in str(caught.value)
 
     def test_number_and_quantity(self) -> None:
-        for text in ("probability=x", "probability=nan", "probability=1e999", "probability=inf"):
+        for value in ("x", "nan", "1e999", "inf", "1_0", "\u0661", "9" * 400, "1e", "."):
             with pytest.raises(InvalidContent, match="probability"):
-                parse(text, "RiskAssessment")
+                parse(f"probability={value}", "RiskAssessment")
         for text in ("value-quantity=1|2", "value-quantity=|x|y", "code-value-quantity=x"):
             with pytest.raises(InvalidContent, match="value-quantity"):
                 parse(text, "Observation")
