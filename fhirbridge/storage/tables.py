@@ -14,6 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Table, UniqueConstraint
 
+from fhirbridge.storage.audit_tables import audit_events as audit_events
+from fhirbridge.storage.audit_tables import audit_patients as audit_patients
+from fhirbridge.storage.audit_tables import audit_reviews as audit_reviews
+from fhirbridge.storage.audit_tables import consent_marks as consent_marks
 from fhirbridge.storage.client_tables import access_tokens as access_tokens
 from fhirbridge.storage.client_tables import clients as clients
 from fhirbridge.storage.client_tables import used_assertions as used_assertions

@@ -1,0 +1,198 @@
+"""The audit: one row for each request, each chained to the one before, so that changes show.
+
+The hash of a row covers the hash before it and everything that the row says. Whoever changes or
+removes a row must make all later hashes again; noting the last one elsewhere shows that too.
+Source: 42 CFR 2.16, 2.25; design.md section 9
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Literal, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from fhirbridge.storage import tables
+from fhirbridge.storage.instants import from_millis, to_millis
+from fhirbridge.storage.session import Row, Session, Statement
+
+Verdict: TypeAlias = Literal["own", "permit", "withhold", "emergency", "failed"]
+
+FIRST_HASH = bytes(32)
+
+_a = tables.audit_events.c
+_p = tables.audit_patients.c
+_LAST = Statement(
+    sa.select(_a.id, _a.hash)
+    .where(_a.custodian_id == bindparam("custodian_id"))
+    .order_by(_a.id.desc())
+    .limit(sa.literal_column("1"))
+)
+_COLUMNS = (_a.id, _a.recorded_at, _a.action, _a.decision, _a.patient_key, _a.entry, _a.hash)
+_INSERT = Statement(
+    sa.insert(tables.audit_events),
+    columns=("custodian_id", *(column.name for column in _COLUMNS)),
+)
+_INSERT_PATIENT = Statement(
+    sa.insert(tables.audit_patients), columns=("custodian_id", "patient_key", "audit_id")
+)
+_AFTER = Statement(
+    sa.select(*_COLUMNS)
+    .where(_a.custodian_id == bindparam("custodian_id"), _a.id > bindparam("after"))
+    .order_by(_a.id)
+    .limit(bindparam("count", type_=sa.Integer))
+)
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One request. `entry` holds caller, purpose, ids and reasons, but no clinical values."""
+
+    id: int
+    recorded_at: datetime
+    action: str
+    decision: str
+    patient_keys: frozenset[int]
+    entry: dict[str, Any]
+    hash: bytes = b""
+
+
+def append(
+    session: Session,
+    custodian_id: int,
+    *,
+    recorded_at: datetime,
+    action: str,
+    decision: Verdict,
+    patient_keys: frozenset[int],
+    entry: dict[str, Any],
+) -> int:
+    """Add a row to the chain and return its number. Writers are serialised, so nobody forks it."""
+    last = session.row(_LAST, custodian_id=custodian_id)
+    number, before = (last[0] + 1, bytes(last[1])) if last else (1, FIRST_HASH)
+    patient_key = -1 if len(patient_keys) > 1 else next(iter(patient_keys), 0)
+    values = {
+        "custodian_id": custodian_id,
+        "id": number,
+        "recorded_at": to_millis(recorded_at),
+        "action": action,
+        "decision": decision,
+        "patient_key": patient_key,
+        "entry": json.dumps(entry, separators=(",", ":"), sort_keys=True),
+    }
+    several = sorted(patient_keys) if len(patient_keys) > 1 else []
+    session.rows(_INSERT, hash=_hash(before, values, several), **values)
+    if several:
+        session.run_many(
+            _INSERT_PATIENT,
+            [
+                {"custodian_id": custodian_id, "patient_key": key, "audit_id": number}
+                for key in several
+            ],
+        )
+    return number
+
+
+def walk(session: Session, custodian_id: int, *, after: int = 0) -> Iterator[AuditRow]:
+    """Every row in the order of the chain."""
+    while True:
+        rows = session.rows(_AFTER, custodian_id=custodian_id, after=after, count=_BATCH)
+        for row in rows:
+            yield _row(session, custodian_id, row)
+        if len(rows) < _BATCH:
+            return
+        after = rows[-1][0]
+
+
+def find(
+    session: Session,
+    custodian_id: int,
+    *,
+    patient_key: int | None = None,
+    since: datetime | None = None,
+    action: str = "",
+    decisions: tuple[str, ...] = (),
+    limit: int = 1000,
+) -> list[AuditRow]:
+    """Rows, newest first, of one patient, since an instant, of an action, with some decisions."""
+    where = [_a.custodian_id == custodian_id]
+    if patient_key is not None:
+        of_several = sa.select(_p.audit_id).where(
+            _p.custodian_id == custodian_id, _p.patient_key == patient_key
+        )
+        where.append(sa.or_(_a.patient_key == patient_key, _a.id.in_(of_several)))
+    if since is not None:
+        where.append(_a.recorded_at >= since)
+    if action:
+        where.append(_a.action == action)
+    if decisions:
+        where.append(_a.decision.in_(decisions))
+    query = sa.select(*_COLUMNS).where(*where).order_by(_a.id.desc()).limit(limit)
+    found = []
+    for row in session.execute(query):
+        number, recorded_at, *rest = tuple(row)
+        found.append(_row(session, custodian_id, (number, to_millis(recorded_at), *rest)))
+    return found
+
+
+def get(session: Session, custodian_id: int, number: int) -> AuditRow | None:
+    """One row by its number."""
+    rows = session.rows(_AFTER, custodian_id=custodian_id, after=number - 1, count=1)
+    return _row(session, custodian_id, rows[0]) if rows and rows[0][0] == number else None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check of the chain found: how many rows, the last hash, and the first bad row or 0."""
+
+    rows: int
+    last_hash: str
+    broken_at: int
+
+
+def check(session: Session, custodian_id: int) -> Checked:
+    """Compute every hash again."""
+    before, count = FIRST_HASH, 0
+    for found in walk(session, custodian_id):
+        count += 1
+        several = sorted(found.patient_keys) if len(found.patient_keys) > 1 else []
+        values = {
+            "custodian_id": custodian_id,
+            "id": found.id,
+            "recorded_at": to_millis(found.recorded_at),
+            "action": found.action,
+            "decision": found.decision,
+            "patient_key": -1 if several else next(iter(found.patient_keys), 0),
+            "entry": json.dumps(found.entry, separators=(",", ":"), sort_keys=True),
+        }
+        if found.id != count or _hash(before, values, several) != found.hash:
+            return Checked(count, before.hex(), count)
+        before = found.hash
+    return Checked(count, before.hex(), 0)
+
+
+def _hash(before: bytes, values: dict[str, Any], several: list[int]) -> bytes:
+    text = json.dumps([*values.values(), several], separators=(",", ":"))
+    return sha256(before + text.encode()).digest()
+
+
+def _row(session: Session, custodian_id: int, row: Row) -> AuditRow:
+    keys = frozenset({row[4]} - {0})
+    if row[4] == -1:
+        found = sa.select(_p.patient_key).where(
+            _p.custodian_id == custodian_id, _p.audit_id == row[0]
+        )
+        keys = frozenset(each[0] for each in session.execute(found))
+    return AuditRow(
+        id=row[0],
+        recorded_at=from_millis(row[1]),
+        action=row[2],
+        decision=row[3],
+        patient_keys=keys,
+        entry=json.loads(row[5]),
+        hash=bytes(row[6]),
+    )
