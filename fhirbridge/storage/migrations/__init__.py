@@ -45,8 +45,11 @@ def check(session: Session) -> None:
         )
 
 
-def upgrade(session: Session) -> None:
-    """Take the steps that are missing. Raises Misconfigured if the schema is a newer one."""
+def upgrade(session: Session, target: str = HEAD) -> None:
+    """Take the steps that are missing up to `target`.
+
+    Raises Misconfigured if the schema is a newer one.
+    """
     # Alembic is slow to import, and most starts have no step to take.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -56,7 +59,7 @@ def upgrade(session: Session) -> None:
     _refuse_unknown(found)
     script = ScriptDirectory(str(_FOLDER))
     environment = EnvironmentContext(
-        Config(), script, fn=lambda revision, _: script._upgrade_revs(HEAD, revision)
+        Config(), script, fn=lambda revision, _: script._upgrade_revs(target, revision)
     )
     environment.configure(connection=session.connection)
     if found in _BEFORE_ALEMBIC.values():
