@@ -18,6 +18,7 @@ DOORS = {
     "alembic": ("storage/migrations/",),
     "psycopg": ("storage/postgresql.py",),
     "requests": ("partners/",),
+    "joserfc": ("access/",),
     "marshmallow": ("native/",),
     "fhir": ("fhir/models.py",),
     "granian": ("web/", "cli/serve.py"),

@@ -16,6 +16,7 @@ from fhirbridge.errors import BridgeError, Forbidden, Misconfigured, PartnerUnre
 # Each command is `command` in the module of its name. What it does stands here too, so that
 # `fhirbridge --help` imports none of them.
 COMMANDS = {
+    "client": "Register systems that call us, list and revoke them.",
     "convert": "Convert documents to FHIR R4 transaction Bundles, or Bundles back.",
     "db": "Create, upgrade and repair the database.",
     "demo": "Send a discharge plan from a provider's bridge to a flaky EHR and back, offline.",

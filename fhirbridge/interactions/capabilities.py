@@ -24,7 +24,10 @@ def capabilities(request: FhirRequest, context: Context, _route: Route) -> FhirR
     settings = context.bridge.settings
     date = to_instant(context.bridge.started_at)
     return FhirResponse(
-        status=200, content=_written(context.base, date, settings.referential_integrity)
+        status=200,
+        content=_written(
+            context.base, date, settings.referential_integrity, settings.auth == "smart"
+        ),
     )
 
 
@@ -34,12 +37,15 @@ _COMBINATION = (
 
 
 @lru_cache(maxsize=16)
-def _written(base: str, date: str, enforced: bool) -> bytes:
-    return wire.dump(statement(base, date=date, enforced=enforced))
+def _written(base: str, date: str, enforced: bool, secured: bool) -> bytes:
+    return wire.dump(statement(base, date=date, enforced=enforced, secured=secured))
 
 
-def statement(base: str, *, date: str, enforced: bool) -> Resource:
-    """The CapabilityStatement of a server at `base` whose references are enforced or not."""
+def statement(base: str, *, date: str, enforced: bool, secured: bool) -> Resource:
+    """The CapabilityStatement of a server at `base`.
+
+    `enforced`: references must lead somewhere; `secured`: callers need a token.
+    """
     names = {interaction.name for interaction in INTERACTIONS}
     codes = _codes(("type", "instance"))
     reverse_includes = _reverse_includes()
@@ -77,12 +83,42 @@ def statement(base: str, *, date: str, enforced: bool) -> Resource:
         "rest": [
             {
                 "mode": "server",
+                **({"security": _security(base)} if secured else {}),
                 "resource": resources,
                 "interaction": [{"code": code} for code in _codes(("system",))],
                 "compartment": [
                     f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}"
                     for name in COMPARTMENTS
                 ],
+            }
+        ],
+    }
+
+
+def _security(base: str) -> JsonObject:
+    """Where tokens come from, as clients look for it.
+
+    Source: SMART App Launch 1.0 (oauth-uris); its later versions have smart-configuration
+    """
+    root = base.removesuffix("/fhir")
+    return {
+        "extension": [
+            {
+                "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+                "extension": [
+                    {"url": "token", "valueUri": f"{root}/auth/token"},
+                    {"url": "revoke", "valueUri": f"{root}/auth/revoke"},
+                ],
+            }
+        ],
+        "service": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                        "code": "SMART-on-FHIR",
+                    }
+                ]
             }
         ],
     }

@@ -6,6 +6,7 @@ Source: R4 http.html#ccreate, http.html#cond-update, http.html#cdelete
 from typing import TypeAlias
 
 from fhirbridge.errors import InvalidContent, Issue, PreconditionFailed
+from fhirbridge.interactions import permissions
 from fhirbridge.interactions.context import Context, Unit
 from fhirbridge.interactions.messages import Pairs, parse_query
 from fhirbridge.search import query
@@ -33,6 +34,7 @@ def one_match(
                 "invalid", "The conditional criteria must be search conditions, and nothing else."
             )
         )
+    permissions.check_search(context, wanted)
     found = search.match_ids(unit.session, wanted, custodian_id=unit.custodian_id)
     if len(found) > 1:
         raise PreconditionFailed(

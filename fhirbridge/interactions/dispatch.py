@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
+from fhirbridge.interactions import permissions
 from fhirbridge.interactions.batch import bundle
 from fhirbridge.interactions.capabilities import capabilities
 from fhirbridge.interactions.context import Context
@@ -30,7 +31,9 @@ Answer: TypeAlias = Callable[[FhirRequest, Context, Route], FhirResponse]
 def handle(request: FhirRequest, context: Context) -> FhirResponse:
     """Carry out one interaction. Raises BridgeError with issues for whatever cannot be done."""
     found = route(request.method, request.path)
-    return _ANSWERS[found.interaction.name](request, context, found)
+    permissions.check(context, found)
+    response = _ANSWERS[found.interaction.name](request, context, found)
+    return permissions.shown(context, found, response)
 
 
 def _bundle(request: FhirRequest, context: Context, _route: Route) -> FhirResponse:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.bundles import SearchMode
 from fhirbridge.fhir.outcome import to_outcome
+from fhirbridge.interactions import permissions
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.projection import project
@@ -41,6 +42,7 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
         context=context.search_context(),
         compartment=compartment,
     )
+    wanted = permissions.check_search(context, wanted)
     with context.reading() as session:
         page = stored.run(session, wanted, custodian_id=context.custodian_id)
         contained = (

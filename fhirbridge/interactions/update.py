@@ -3,7 +3,7 @@
 import re
 
 from fhirbridge.errors import Conflict, InvalidContent, Issue
-from fhirbridge.interactions import conditional
+from fhirbridge.interactions import conditional, permissions
 from fhirbridge.interactions.answers import written
 from fhirbridge.interactions.context import Context, Unit
 from fhirbridge.interactions.gate import accept
@@ -26,7 +26,9 @@ def update(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     resource = accept(request, context, route.resource_type)
     check_id(resource, route.resource_id)
     with context.writing() as unit:
-        return save(request, unit, resource, resource_id=route.resource_id)
+        return _permitted(
+            context, save(request, unit, resource, resource_id=route.resource_id), route
+        )
 
 
 def conditional_update(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
@@ -41,7 +43,14 @@ def conditional_update(request: FhirRequest, context: Context, route: Route) -> 
         else:
             resource_id = resource.get("id") or context.bridge.new_id()
             refuse_taken(unit.read(route.resource_type, resource_id))
-        return save(request, unit, resource, resource_id=resource_id)
+        return _permitted(context, save(request, unit, resource, resource_id=resource_id), route)
+
+
+def _permitted(context: Context, response: FhirResponse, route: Route) -> FhirResponse:
+    """The answer, unless the update made something that the caller may not create."""
+    if response.status == 201:
+        permissions.require(context, (route.resource_type,), "c")
+    return response
 
 
 def refuse_taken(current: ResourceVersion | None) -> None:

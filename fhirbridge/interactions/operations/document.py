@@ -6,6 +6,7 @@ Source: R4 composition-operation-document.html, documents.html
 from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import wire
+from fhirbridge.interactions import permissions
 from fhirbridge.interactions.answers import written
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
@@ -32,9 +33,12 @@ def document(request: FhirRequest, context: Context, route: Route) -> FhirRespon
         version = resources.read(session, context.custodian_id, "Composition", route.resource_id)
         composition = existing(version, route)
         referred = follow(session, context, [wire.parse(composition.content)])
+    # A document is whole or is not given.
+    permissions.require(context, (each.resource_type for each in referred), "r")
     bundle = _bundle(context, [composition, *referred])
     if not persist:
         return FhirResponse(status=200, resource=bundle)
+    permissions.require(context, ("Bundle",), "c")
     with context.writing() as unit:
         stored = unit.save(
             wire.parse(wire.dump(bundle)),

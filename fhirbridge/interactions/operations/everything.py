@@ -9,6 +9,7 @@ from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.compartments import patient_parameters
 from fhirbridge.fhir.definitions import definitions
+from fhirbridge.interactions import permissions
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.operations.following import follow
@@ -29,9 +30,13 @@ def everything(request: FhirRequest, context: Context, route: Route) -> FhirResp
     inputs = read_inputs(request, context, _KNOWN)
     chosen = _types(inputs)
     members = frozenset(patient_parameters()) | {"Patient"}
+    permissions.require(context, sorted(chosen), "r")
+    permitted = frozenset(each for each in members if permissions.allows(context, each, "r"))
     conditions = _conditions(inputs)
     if chosen and chosen <= members:
         conditions.append(("_type", ",".join(sorted(chosen))))
+    elif permitted < members:
+        conditions.append(("_type", ",".join(sorted(permitted))))
     wanted = query.parse(
         None,
         conditions,
@@ -46,7 +51,7 @@ def everything(request: FhirRequest, context: Context, route: Route) -> FhirResp
             session,
             context,
             [wire.parse(version.content) for version in page.matches],
-            wanted=lambda name: name not in members,
+            wanted=lambda name: name not in members and permissions.allows(context, name, "r"),
             levels=_LEVELS,
         )
     shown = [
