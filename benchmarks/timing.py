@@ -18,7 +18,10 @@ ROUND_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `ratio` is to the floor of its group, `goal` the most that is wanted."""
+    """One figure. `ratio` is to the floor of its group.
+
+    `goal` is the most that is wanted, or with `at_least` the least.
+    """
 
     group: str
     name: str
@@ -26,12 +29,15 @@ class Row:
     unit: str
     ratio: float | None = None
     goal: float | None = None
+    at_least: bool = False
 
     @property
     def missed(self) -> bool:
         """True where there is a goal and it is not met."""
         measured = self.value if self.ratio is None else self.ratio
-        return self.goal is not None and measured > self.goal
+        if self.goal is None:
+            return False
+        return measured < self.goal if self.at_least else measured > self.goal
 
     def json(self) -> dict[str, Any]:
         """The row for --json."""
