@@ -32,6 +32,7 @@ from fhirbridge.storage.search_criteria import (
     table_of,
     table_of_parameter,
 )
+from fhirbridge.storage.visibility import visible
 
 # resource types; () means all
 Types: TypeAlias = tuple[str, ...]
@@ -65,9 +66,10 @@ class Source:
 class Builder:
     """Makes the SQL of clauses for one custodian and one scope, with unique table aliases."""
 
-    def __init__(self, custodian_id: int, scope: Scope) -> None:
+    def __init__(self, custodian_id: int, scope: Scope, *, dialect: str) -> None:
         self._custodian_id = custodian_id
         self._scope = scope
+        self._dialect = dialect
         self._aliases = count(1)
 
     def alias(self, letter: str) -> str:
@@ -76,12 +78,7 @@ class Builder:
 
     def visible(self, alias: str) -> list[Sql]:
         """The conditions on a row of any table: this custodian's, and inside the scope."""
-        found = [Sql(f"{alias}.custodian_id = ?", (self._custodian_id,))]
-        if self._scope.patient_keys is not None:
-            found.append(one_of(f"{alias}.patient_key", self._scope.patient_keys))
-        if self._scope.content_classes is not None:
-            found.append(one_of(f"{alias}.content_class", self._scope.content_classes))
-        return found
+        return visible(alias, self._custodian_id, self._scope, dialect=self._dialect)
 
     def condition(self, clause: SearchClause, key: str, types: Types) -> Sql:
         """Whether a clause on resources of `types` holds for the one in the column `key`."""

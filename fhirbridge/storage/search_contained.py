@@ -24,7 +24,9 @@ def positions(
     """Key of a match -> the positions in `contained`, from 0 on, that the query is about."""
     if not matches:
         return {}
-    source = Builder(custodian_id, scope).source(query.clauses[0], ())
+    source = Builder(custodian_id, scope, dialect=session.connection.dialect.name).source(
+        query.clauses[0], ()
+    )
     assert source is not None  # noqa: S101  (plain conditions can be looked up)
     ordinal = source.key.replace("resource_key", "ordinal")
     keys = one_of(source.key, [version.key for version in matches])

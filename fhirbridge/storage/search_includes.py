@@ -40,6 +40,7 @@ def follow(
     custodian_id: int,
 ) -> Included:
     """Follow the includes from the matches of one page, each resource once."""
+    builder = Builder(custodian_id, scope, dialect=session.connection.dialect.name)
     seen = {version.key for version in matches}
     found: list[ResourceVersion] = []
     focus: Sequence[ResourceVersion] = matches
@@ -47,7 +48,7 @@ def follow(
         chosen = [each for each in includes if each.iterate or number == 0]
         fresh: dict[int, ResourceVersion] = {}
         for include in chosen:
-            for version in _step(session, include, focus, Builder(custodian_id, scope)):
+            for version in _step(session, include, focus, builder):
                 if version.key not in seen:
                     fresh[version.key] = version
         if not fresh:

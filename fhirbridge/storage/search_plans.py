@@ -13,7 +13,7 @@ from fhirbridge.search.parameter_types.string import StringCriterion
 from fhirbridge.search.parameter_types.token import TokenCriterion
 from fhirbridge.search.parameter_types.uri import UriCriterion
 from fhirbridge.search.query import SearchQuery, SortKey
-from fhirbridge.search.scope import EVERYTHING, Scope
+from fhirbridge.search.scope import Scope
 from fhirbridge.storage.fragments import Sql, joined, one_of
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.search_conditions import ID, LAST_UPDATED, Builder, Source
@@ -114,7 +114,7 @@ class Plan:
 
 def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_id: int) -> Plan:
     """Decide how to carry out a query; may count how much the clauses match to do so."""
-    builder = Builder(custodian_id, scope)
+    builder = Builder(custodian_id, scope, dialect=session.connection.dialect.name)
     leading = _leading(session, builder, query)
     if leading is None:
         tables, key = "resources r", "r.key"
@@ -127,8 +127,7 @@ def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_i
         tables, key = source.tables, source.key
         where = [source.where]
         remaining = tuple(each for each in query.clauses if each is not clause)
-        limited = scope != EVERYTHING
-        if limited or (query.types and not _says_type(clause)):
+        if scope.is_limited or (query.types and not _says_type(clause)):
             tables = f"{tables} CROSS JOIN resources r"
             where += [Sql(f"r.key = {key}"), *builder.visible("r")]
             if query.types:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from fhirbridge.consent.classes import CLASSES, permitted_rows
 from fhirbridge.errors import InvalidContent
-from fhirbridge.search.scope import Scope
+from fhirbridge.search.scope import Grant, Scope
 from fhirbridge.storage import search
 from fhirbridge.storage.keys import key_of
 from tests.unit.storage.shelf import Shelf, patient, plan
@@ -148,6 +149,12 @@ class TestWrites:
             assert search.match_ids(session, parsed, custodian_id=custodian_id) == ["c"]
 
 
+def _only(patient_id: str, *classes: str) -> Scope:
+    """Everything of one patient, or some classes of it."""
+    every = permitted_rows(frozenset(classes or CLASSES))
+    return Scope((Grant((key_of(f"Patient/{patient_id}"),), every),))
+
+
 class TestScope:
     """A search on what may not be seen must not match, count, chain or include."""
 
@@ -171,16 +178,16 @@ class TestScope:
     def test_is_part_of_the_search(
         self, shelf: Shelf, resource_type: str, text: str, expected: set[str]
     ) -> None:
-        page = shelf.page(resource_type, text, Scope(patient_keys=(key_of("Patient/p2"),)))
+        page = shelf.page(resource_type, text, _only("p2"))
 
         assert {version.resource_id for version in page.matches} == expected
         assert page.total == len(expected)
 
     def test_hides_classes_of_content(self, shelf: Shelf) -> None:
-        assert shelf.page("CarePlan", "status=active", Scope(content_classes=("x",))).total == 0
+        assert shelf.page("CarePlan", "status=active", _only("p1", "labs")).total == 0
 
     def test_hides_includes(self, shelf: Shelf) -> None:
-        scope = Scope(patient_keys=(key_of("Patient/p2"),))
+        scope = _only("p2")
 
         page = shelf.page("CarePlan", "_include=CarePlan:subject", scope)
 
