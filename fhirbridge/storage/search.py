@@ -19,7 +19,7 @@ from fhirbridge.search.query import RESULT_PARAMETERS, SearchQuery
 from fhirbridge.search.scope import EVERYTHING, Scope
 from fhirbridge.storage import search_includes
 from fhirbridge.storage.fragments import Sql
-from fhirbridge.storage.search_plans import Plan, make_plan
+from fhirbridge.storage.search_plans import OrderColumn, Plan, make_plan
 from fhirbridge.storage.session import Row, Session
 from fhirbridge.storage.versions import COLUMNS, ResourceVersion, version_of
 
@@ -135,10 +135,17 @@ def _read_cursor(query: SearchQuery, plan: Plan) -> tuple[_SortValue, ...]:
         digest, *values = json.loads(text)
     except (binascii.Error, ValueError, TypeError) as exc:
         raise _foreign_cursor() from exc
-    plain = all(isinstance(value, str | int | float) for value in values)
-    if digest != _digest(query) or len(values) != len(plan.order) or not plain:
+    fits = len(values) == len(plan.order) and all(map(_fits, plan.order, values))
+    if digest != _digest(query) or not fits:
         raise _foreign_cursor()
     return tuple(values)
+
+
+def _fits(column: OrderColumn, value: object) -> bool:
+    """Whether the database can compare the value with this column."""
+    if column.is_text:
+        return isinstance(value, str) and "\0" not in value
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def _foreign_cursor() -> InvalidContent:

@@ -42,11 +42,15 @@ _TEXTS = frozenset({"token", "string", "uri"})
 
 @dataclass(frozen=True, slots=True)
 class OrderColumn:
-    """A column of the page by which it is sorted; `expression` says what it is."""
+    """A column of the page by which it is sorted; `expression` says what it is.
+
+    `is_text`: it holds texts, else numbers.
+    """
 
     name: str
     expression: Sql
     descending: bool
+    is_text: bool
 
     @property
     def direction(self) -> str:
@@ -213,15 +217,21 @@ def _order(
 ) -> tuple[OrderColumn, ...]:
     row = "o" if key == "d.key" else "r"
     columns = [
-        OrderColumn(f"o{number}", _sort_expression(builder, each, row, key), each.descending)
+        OrderColumn(
+            f"o{number}",
+            _sort_expression(builder, each, row, key),
+            each.descending,
+            is_text=each.parameter.name != LAST_UPDATED and each.parameter.type in _TEXTS,
+        )
         for number, each in enumerate(query.sort)
     ]
     # The last key is unique, and runs in the direction of the one before, as its index does.
     last = Sql(key)
-    if not is_led and not query.sort and len(query.types) == 1:
+    by_id = not is_led and not query.sort and len(query.types) == 1
+    if by_id:
         last = Sql("r.resource_id")
     descending = query.sort[-1].descending if query.sort else False
-    return (*columns, OrderColumn("last_key", last, descending))
+    return (*columns, OrderColumn("last_key", last, descending, is_text=by_id))
 
 
 def _sort_expression(builder: Builder, sort: SortKey, row: str, key: str) -> Sql:

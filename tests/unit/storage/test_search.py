@@ -1,5 +1,8 @@
 """Pages, totals and order; that the index follows what is written; the scope of a search."""
 
+import base64
+import json
+
 import pytest
 
 from fhirbridge.consent.classes import CLASSES, permitted_rows
@@ -79,6 +82,27 @@ class TestPages:
     def test_refuse_a_cursor_of_another_search(self, shelf: Shelf, cursor: str) -> None:
         with pytest.raises(InvalidContent, match="_cursor"):
             shelf.page("CarePlan", f"_count=3&_cursor={cursor}")
+
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("_count=3", 1),
+            ("_count=3", "a\0"),
+            ("subject=Patient/p1&_count=3", "a"),
+            ("subject=Patient/p1&_count=3", 2**63),
+            ("subject=Patient/p1&_count=3", True),
+            ("subject=Patient/p1&_count=3", None),
+        ],
+    )
+    def test_refuse_a_cursor_with_a_forged_place(
+        self, shelf: Shelf, text: str, value: object
+    ) -> None:
+        cursor = shelf.page("CarePlan", text).next
+        digest, _ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        forged = base64.urlsafe_b64encode(json.dumps([digest, value]).encode()).decode()
+
+        with pytest.raises(InvalidContent, match="_cursor"):
+            shelf.page("CarePlan", f"{text}&_cursor={forged.rstrip('=')}")
 
 
 class TestSort:
