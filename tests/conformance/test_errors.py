@@ -4,7 +4,6 @@ Source: R4 http.html#2.21.0.4, operationoutcome.html
 """
 
 import logging
-import sqlite3
 
 import pytest
 
@@ -12,6 +11,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.fhir.validation import check
 from fhirbridge.web.app import create_app
 from tests.conformance.support import Api, assert_outcome, entry, goal, identified, patient
+from tests.locking import locked
 
 
 class TestShape:
@@ -96,14 +96,9 @@ class TestShape:
 
 class TestUnavailable:
     def test_locked_database_asks_to_try_again(self, api: Api, bridge: Bridge) -> None:
-        with bridge.database.transaction() as session:
-            session.driver.execute("PRAGMA busy_timeout=1")
-        other = sqlite3.connect(bridge.database.path)
-        other.execute("BEGIN IMMEDIATE")
+        with locked(bridge.database):
+            answer = api.post("/Patient", patient())
 
-        answer = api.post("/Patient", patient())
-
-        other.close()
         assert_outcome(answer, 503, "transient")
         assert answer.headers["Retry-After"] == "5"
         assert api.total("/Patient") == 0
