@@ -1,0 +1,185 @@
+"""`Gate`: the one way out. What a caller may see, for the length of one request.
+
+The custodian's own systems pass without a question. Everybody else sees what the patients'
+consents permit for the caller's organization and purpose: whole, in part, or not at all; and what
+is not for them is as if it were not there.
+Source: 42 CFR 2.12, 2.13, 2.31 to 2.33; design.md section 9
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+
+from fhirbridge.consent.classes import DIRECTORY, content_class
+from fhirbridge.consent.decision import Permit, decide
+from fhirbridge.consent.labels import labels_of, merged
+from fhirbridge.consent.policy import Policy
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.consent.redaction import View, redact
+from fhirbridge.disclosure import knowledge
+from fhirbridge.disclosure.allowance import Allowance, about_resource, allowance_of, question
+from fhirbridge.disclosure.caller import Caller
+from fhirbridge.disclosure.knowledge import Knowledge
+from fhirbridge.fhir import wire
+from fhirbridge.fhir.compartments import patients_of
+from fhirbridge.jsontypes import Resource
+from fhirbridge.storage import resources
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.versions import ResourceVersion
+
+# Sent with what a consent lets out (42 CFR 2.32, 2.33).
+_PERSIST = "PERSISTLABEL"
+_NO_REDISCLOSURE = ("NORDSCLCD", "RedisclosureProhibitionMark")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Whose records the gate guards, by which rules, and when."""
+
+    custodian_id: int
+    policy: Policy
+    now: datetime
+    zone: tzinfo
+    bases: tuple[str, ...] = ()
+
+
+class Gate:
+    """What one caller may see. It remembers what it decided until the request ends."""
+
+    def __init__(self, caller: Caller, place: Place) -> None:
+        self.caller = caller
+        self.place = place
+        self._known: dict[int, Knowledge] = {}
+        self._allowed: dict[int, Allowance] = {}
+        self._seen: dict[str, bool] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """True for the custodian's own systems: nothing is disclosed to them."""
+        return self.caller.recipient is None
+
+    @property
+    def recipient(self) -> Recipient:
+        """To whom something would be disclosed."""
+        assert self.caller.recipient is not None  # noqa: S101
+        return self.caller.recipient
+
+    def forget(self) -> None:
+        """Decide anew: something was written meanwhile."""
+        self._known.clear()
+        self._allowed.clear()
+        self._seen.clear()
+
+    def known(self, session: Session, patient_key: int) -> Knowledge:
+        """What is known about a patient."""
+        found = self._known.get(patient_key)
+        if found is None:
+            place = self.place
+            found = knowledge.about(session, place.custodian_id, patient_key, zone=place.zone)
+            self._known[patient_key] = found
+        return found
+
+    def allowance(self, session: Session, patient_key: int) -> Allowance:
+        """What may be seen of a patient."""
+        found = self._allowed.get(patient_key)
+        if found is None:
+            known = self.known(session, patient_key)
+            asked = question(self.caller, self.recipient, known, self.place.now)
+            found = allowance_of(known, asked, self.place.policy)
+            self._allowed[patient_key] = found
+        return found
+
+    def sees(self, session: Session, version: ResourceVersion) -> bool:
+        """Whether any of a version may be seen, be it a deletion."""
+        if self.is_open:
+            return True
+        patients = self._patients(version)
+        if not patients:
+            return version.patient_key == 0 and version.content_class == DIRECTORY
+        return all(self._permits(session, key, version) for key in patients)
+
+    def sees_reference(self, session: Session, reference: str) -> bool:
+        """Whether a resource of this server may be seen: it is there, and for this caller."""
+        known = self._seen.get(reference)
+        if known is None:
+            self._seen[reference] = False  # what refers to itself in a circle
+            resource_type, _, resource_id = reference.partition("/")
+            version = resources.read(session, self.place.custodian_id, resource_type, resource_id)
+            known = version is not None and not version.deleted and self.sees(session, version)
+            self._seen[reference] = known
+        return known
+
+    def shown(self, session: Session, version: ResourceVersion) -> Resource | None:
+        """What of a version leaves, without labels; None where nothing may."""
+        if not self.sees(session, version) or version.deleted:
+            return None
+        resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
+        return redact(resource, self._view(session, version), of_class=version.content_class)
+
+    def is_whole(self, session: Session, version: ResourceVersion) -> bool:
+        """True if nothing of this version is hidden, whatever its content."""
+        return not self._view(session, version).is_limited
+
+    def labelled(self, session: Session, version: ResourceVersion, resource: Resource) -> Resource:
+        """A resource with its labels, and the marks of this disclosure."""
+        labels = labels_of(resource, is_part2=self.place.policy.is_part2)
+        return merged(resource, labels, more=self._marks(session, version))
+
+    def consents_for(self, session: Session, versions: Iterable[ResourceVersion]) -> frozenset[str]:
+        """The consents by which versions leave."""
+        keys = {key for version in versions for key in self._patients(version)}
+        return frozenset(name for key in keys for name in self.allowance(session, key).permitting)
+
+    def _permits(self, session: Session, patient_key: int, version: ResourceVersion) -> bool:
+        allowance = self.allowance(session, patient_key)
+        if not allowance.by_resource or version.deleted:
+            return allowance.permits(version.content_class, version.reference)
+        resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
+        known = self.known(session, patient_key)
+        policy = self.place.policy
+        asked = about_resource(
+            question(self.caller, self.recipient, known, self.place.now),
+            resource,
+            version.content_class,
+            is_part2=policy.is_part2,
+        )
+        return isinstance(decide(known.consents, asked, policy), Permit)
+
+    def _patients(self, version: ResourceVersion) -> frozenset[int]:
+        if version.patient_key >= 0:
+            return frozenset({version.patient_key} - {0})
+        if version.deleted:  # nobody knows any more whose it was
+            return frozenset({-1})
+        resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
+        return frozenset(map(key_of, patients_of(resource, bases=self.place.bases)))
+
+    def _view(self, session: Session, version: ResourceVersion) -> View:
+        keys = self._patients(version)
+        classes = [self.allowance(session, key).classes for key in keys]
+        resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
+        everything = frozenset(content_class(resource).split("+")) if not keys else frozenset()
+        return View(
+            classes=frozenset.intersection(*classes) if classes else everything,
+            sees=lambda reference: self.sees_reference(session, reference),
+            patients=patients_of(resource, bases=self.place.bases),
+            bases=self.place.bases,
+        )
+
+    def _marks(self, session: Session, version: ResourceVersion) -> tuple[str, ...]:
+        keys = self._patients(version)
+        if not keys:
+            return ()
+        decisions = [
+            each
+            for key in keys
+            for each in self.allowance(session, key).decisions.values()
+            if isinstance(each, Permit)
+        ]
+        free = all(each.redisclosure == "hipaa" for each in decisions)
+        return (_PERSIST,) if free else (_PERSIST, *_NO_REDISCLOSURE)
+
+
+def narrowed(caller: Caller) -> Caller:
+    """An emergency is about one patient: elsewhere the caller treats like everybody else."""
+    return replace(caller, purpose="TREAT", reason="", actor="")

@@ -1,0 +1,145 @@
+"""What the decision needs to know of a patient: consents, where they come from, age, recipients."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from types import MappingProxyType
+
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.consent.written import Origin, WrittenConsent, read_consent
+from fhirbridge.fhir import wire
+from fhirbridge.fhir.primitives import bounds
+from fhirbridge.jsontypes import Json
+from fhirbridge.storage import consents
+from fhirbridge.storage.consents import StoredConsent
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.session import Session
+
+_KNOWN = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Of one patient: consents as decisions read them, birth date, and who their actors are."""
+
+    consents: tuple[WrittenConsent, ...] = ()
+    birth_date: date | None = None
+    recipients: Mapping[str, Recipient] = MappingProxyType({})
+
+    def next_change(self, after: datetime) -> datetime | None:
+        """When the next consent begins or ends; None if nothing will change by itself."""
+        moments = [
+            moment
+            for consent in self.consents
+            for moment in (consent.starts_at, consent.ends_at, *_bounds(consent))
+            if moment is not None and moment > after
+        ]
+        return min(moments, default=None)
+
+
+def about(session: Session, custodian_id: int, patient_key: int, *, zone: tzinfo) -> Knowledge:
+    """Everything about one patient, by the key of the reference (`storage.keys`)."""
+    stored = consents.of_patient(session, custodian_id, patient_key)
+    return assemble(session, custodian_id, patient_key, stored, zone=zone)
+
+
+def assemble(
+    session: Session,
+    custodian_id: int,
+    patient_key: int,
+    stored: Iterable[StoredConsent],
+    *,
+    zone: tzinfo,
+) -> Knowledge:
+    """Knowledge from consents that were read already."""
+    written = tuple(read(each, zone) for each in stored)
+    if not written:
+        return Knowledge()
+    patients = consents.current(session, custodian_id, [patient_key])
+    return Knowledge(
+        written,
+        next((_birth_date(content) for content in patients.values()), None),
+        _recipients(session, custodian_id, written),
+    )
+
+
+def read(stored: StoredConsent, zone: tzinfo) -> WrittenConsent:
+    """A stored consent, with what its marks say. The same content is read once."""
+    origin: Origin = "other"
+    confirmed: frozenset[str] = frozenset()
+    ended_at: datetime | None = None
+    for mark in stored.marks:
+        is_this = mark.version_id == stored.version_id
+        if mark.kind == "document" and is_this and origin == "other":
+            origin = "document"
+        elif mark.kind == "attested" and is_this:
+            origin, confirmed = "attested", mark.confirmed
+        elif mark.kind in ("ended", "revoking", "revoked"):
+            ended_at = min(ended_at or mark.effective_at, mark.effective_at)
+    return _read(stored.content, origin, zone, confirmed, ended_at)
+
+
+@lru_cache(maxsize=_KNOWN)
+def _read(
+    content: bytes,
+    origin: Origin,
+    zone: tzinfo,
+    confirmed: frozenset[str],
+    ended_at: datetime | None,
+) -> WrittenConsent:
+    return read_consent(
+        wire.parse(content, max_bytes=len(content) + 1),
+        origin=origin,
+        zone=zone,
+        confirmed=confirmed,
+        ended_at=ended_at,
+    )
+
+
+def _bounds(consent: WrittenConsent) -> tuple[datetime, ...]:
+    periods = [provision.period for provision in consent.provisions]
+    return tuple(moment for each in periods for moment in (each.start, each.end))
+
+
+@lru_cache(maxsize=_KNOWN)
+def _birth_date(content: bytes) -> date | None:
+    """The last day that a birth date may mean: a year alone makes nobody an adult too early."""
+    try:
+        last = bounds(str(json.loads(content).get("birthDate", "")), UTC).end
+    except ValueError:
+        return None
+    return (last - timedelta(days=1)).date()
+
+
+def _recipients(
+    session: Session, custodian_id: int, written: tuple[WrittenConsent, ...]
+) -> Mapping[str, Recipient]:
+    """Organizations that consents refer to, as far as they are stored here."""
+    named = {
+        actor.reference
+        for consent in written
+        for provision in consent.provisions
+        for actor in provision.actors
+        if actor.reference
+    }
+    if not named:
+        return MappingProxyType({})
+    found = consents.current(session, custodian_id, map(key_of, sorted(named)))
+    return MappingProxyType({name: _recipient(json.loads(found[name])) for name in found})
+
+
+def _recipient(resource: Json) -> Recipient:
+    name = resource.get("name")
+    if isinstance(name, list):  # a person
+        first = name[0] if name else {}
+        given = " ".join(first.get("given", ()))
+        name = first.get("text") or f"{given} {first.get('family', '')}".strip()
+    return Recipient(
+        name=str(name or ""),
+        identifiers=tuple(
+            (str(each.get("system", "")), str(each.get("value", "")))
+            for each in resource.get("identifier", ())
+        ),
+    )

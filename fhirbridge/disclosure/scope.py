@@ -1,0 +1,150 @@
+"""`scope`: what a caller may see of all patients, or of some, as part of a search.
+
+Patients who permit the same are one grant. Where a consent speaks about single resources, those
+that may be seen are listed, so that totals and pages stay exact.
+Source: design.md section 9
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fhirbridge.consent.classes import CONSENT, both, permitted_rows
+from fhirbridge.consent.purposes import EMERGENCIES
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure import knowledge
+from fhirbridge.disclosure.allowance import Allowance, allowance_of, question
+from fhirbridge.disclosure.gate import Gate, narrowed
+from fhirbridge.search.clauses import Clause
+from fhirbridge.search.parameter_types.reference import ReferenceCriterion
+from fhirbridge.search.query import SearchQuery
+from fhirbridge.search.scope import EVERYTHING, Grant, Scope
+from fhirbridge.storage import consents, patients
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.session import Session
+
+_LONGEST = timedelta(hours=1)  # somebody comes of age at midnight
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    state: tuple[int, int]
+    until: datetime
+    scope: Scope
+
+
+class Memory:
+    """Scopes over all patients, by caller, until a consent is written, begins or ends."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[tuple[int, Recipient, str], _Remembered] = {}
+
+    def get(self, session: Session, gate: Gate) -> Scope:
+        """The scope of a caller over all patients."""
+        place, caller = gate.place, gate.caller
+        key = (place.custodian_id, gate.recipient, caller.purpose)
+        state = consents.state_of_knowledge(session, place.custodian_id)
+        known = self._scopes.get(key)
+        if known is None or known.state != state or known.until <= place.now:
+            scope, until = _over_all(session, gate)
+            known = _Remembered(state, until, scope)
+            self._scopes[key] = known
+        return known.scope
+
+
+def scope_of(
+    session: Session, gate: Gate, query: SearchQuery | None = None, *, memory: Memory | None = None
+) -> Scope:
+    """The scope of a caller, for a search; only over its patients where the search names some."""
+    if gate.is_open:
+        return EVERYTHING
+    bound = _patients_of(query) if query else frozenset()
+    if bound:
+        allowed = {key: gate.allowance(session, key) for key in bound}
+        return _scope(session, gate, allowed)
+    if memory is not None:
+        return memory.get(session, gate)
+    return _over_all(session, gate)[0]
+
+
+def _patients_of(query: SearchQuery) -> frozenset[int]:
+    """The patients by whom a search is bound, by a condition that every match must meet."""
+    place = query.compartment
+    if place is not None and place.name == "Patient":
+        return frozenset({key_of(f"Patient/{place.resource_id}")})
+    for clause in query.clauses:
+        if isinstance(clause, Clause) and not clause.negated:
+            named = [
+                target
+                for each in clause.criteria
+                if isinstance(each, ReferenceCriterion)
+                for target in each.targets
+                if target.startswith("Patient/")
+            ]
+            if named:
+                return frozenset(map(key_of, named))
+    return frozenset()
+
+
+def _over_all(session: Session, gate: Gate) -> tuple[Scope, datetime]:
+    place = gate.place
+    caller = gate.caller
+    if caller.purpose in EMERGENCIES:
+        caller = narrowed(caller)
+    until = place.now + _LONGEST
+    allowed: dict[int, Allowance] = {}
+    by_patient = consents.by_patient(session, place.custodian_id)
+    about_several = by_patient.pop(-1, [])
+    keys: Iterable[int] = by_patient.keys()
+    if not place.policy.is_part2 or about_several:
+        keys = {*keys, *patients.keys(session, place.custodian_id)}
+    for key in keys:
+        if about_several:
+            known = gate.known(session, key)
+        else:
+            known = knowledge.assemble(
+                session, place.custodian_id, key, by_patient.get(key, ()), zone=place.zone
+            )
+        asked = question(caller, gate.recipient, known, place.now)
+        found = allowance_of(known, asked, place.policy)
+        changes_at = known.next_change(place.now)
+        until = min(until, changes_at or until)
+        if found.classes or found.by_resource:
+            allowed[key] = found
+    return _scope(session, gate, allowed), until
+
+
+def _scope(session: Session, gate: Gate, allowed: dict[int, Allowance]) -> Scope:
+    by_classes: dict[frozenset[str], list[int]] = {}
+    listed: list[Grant] = []
+    own: dict[int, frozenset[str]] = {}
+    for key, allowance in sorted(allowed.items()):
+        if allowance.by_resource:
+            listed.append(_grant_of_resources(session, gate, key))
+        elif allowance.classes:
+            by_classes.setdefault(allowance.classes, []).append(key)
+            own[key] = allowance.consents
+    if any(own.values()):
+        named = sorted(key_of(name) for names in own.values() for name in names)
+        found = patients.resource_keys(session, gate.place.custodian_id, named)
+        listed.append(Grant(tuple(own), (CONSENT, both(CONSENT, "identity")), found))
+    grants = [Grant(tuple(keys), permitted_rows(classes)) for classes, keys in by_classes.items()]
+    return Scope(tuple(grants + listed))
+
+
+def _grant_of_resources(session: Session, gate: Gate, patient_key: int) -> Grant:
+    """One by one, where a consent speaks about single resources."""
+    place = gate.place
+    allowance = gate.allowance(session, patient_key)
+    seen = [
+        version
+        for version in patients.versions(session, place.custodian_id, patient_key)
+        if gate.sees(session, version)
+    ]
+    classes = {version.content_class for version in seen}
+    rows = set(permitted_rows(allowance.classes | frozenset("+".join(classes).split("+"))))
+    return Grant(
+        (patient_key,),
+        tuple(sorted(rows | classes)),
+        tuple(version.key for version in seen),
+    )

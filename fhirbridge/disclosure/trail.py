@@ -1,0 +1,93 @@
+"""`Trail`: what one request asked for and got, written as one audit row before it is answered.
+
+The row holds who asked, for what, which patients and resources, by which consents; no content.
+Source: 42 CFR 2.16, 2.25, 2.51; design.md section 9
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhirbridge.disclosure.gate import Gate
+from fhirbridge.storage import audit
+from fhirbridge.storage.audit import Verdict
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.versions import ResourceVersion
+
+MAX_LISTED = 5000
+
+
+class Trail:
+    """Collects until `write`; a trail that is not `wanted` collects nothing."""
+
+    def __init__(self, gate: Gate, action: str, target: str, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self.is_written = False
+        self._gate = gate
+        self._action = action
+        self._target = target
+        self._patients: set[int] = set()
+        self._resources: dict[str, None] = {}
+        self._consents: set[str] = set()
+        self._is_emergency = False
+        self._withheld = 0
+
+    def note(self, session: Session, versions: Iterable[ResourceVersion]) -> None:
+        """These versions are shown or written."""
+        if not self.wanted:
+            return
+        is_open = self._gate.is_open
+        for version in versions:
+            self._resources[f"{version.reference}/_history/{version.version_id}"] = None
+            if version.patient_key:
+                self._patients.add(version.patient_key)
+            if not is_open and version.patient_key > 0:
+                allowance = self._gate.allowance(session, version.patient_key)
+                self._consents |= allowance.permitting
+                self._is_emergency = self._is_emergency or allowance.is_emergency
+
+    def withhold(self, patient_key: int = 0) -> None:
+        """Something that is there was withheld."""
+        self._withheld += 1
+        if patient_key > 0:
+            self._patients.add(patient_key)
+
+    def write(self, session: Session, *, status: int, more: dict[str, Any] | None = None) -> None:
+        """Add the row, once, inside a transaction of the caller's."""
+        if not self.wanted or self.is_written:
+            return
+        self.is_written = True
+        caller = self._gate.caller
+        entry: dict[str, Any] = {"status": status}
+        given = {
+            "client": caller.client_id,
+            "recipient": caller.recipient.name if caller.recipient else "",
+            "purpose": caller.purpose,
+            "reason": caller.reason,
+            "actor": caller.actor,
+            "target": self._target,
+            "resources": list(self._resources)[:MAX_LISTED],
+            "shown": len(self._resources),
+            "withheld": self._withheld,
+            "consents": sorted(self._consents),
+            "policy": self._gate.place.policy.version if not self._gate.is_open else "",
+            **(more or {}),
+        }
+        entry.update({name: value for name, value in given.items() if value})
+        audit.append(
+            session,
+            self._gate.place.custodian_id,
+            recorded_at=self._gate.place.now,
+            action=self._action,
+            decision=self._verdict(status),
+            patient_keys=frozenset(self._patients - {-1}),
+            entry=entry,
+        )
+
+    def _verdict(self, status: int) -> Verdict:
+        if self._gate.is_open:
+            return "own" if status < 400 else "failed"
+        if self._is_emergency:
+            return "emergency"
+        if self._resources:
+            return "permit"
+        return "withhold" if self._withheld or status in (404, 403) else "failed"
