@@ -36,7 +36,8 @@ _LOCAL = re.compile(
     rf"(?::(?P<second>[0-5][0-9]|60)(?:\.(?P<fraction>[0-9]+))?)?{_OFFSET}?)?)?)?"
 )
 
-_STRING = re.compile("[^\x00-\x08\x0b\x0c\x0e-\x1f]{1,1048576}")
+MAX_TEXT = 1024 * 1024  # characters of a string
+_STRING = re.compile(f"[^\x00-\x08\x0b\x0c\x0e-\x1f]{{1,{MAX_TEXT}}}")
 _CODE = re.compile(r"[^ \t\r\n\f\v]+(?: [^ \t\r\n\f\v]+)*")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _URI = re.compile(r"[^ \t\r\n\f\v]+")

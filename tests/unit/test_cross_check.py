@@ -54,7 +54,7 @@ def test_page_lists_every_kind_and_has_ours_right() -> None:
 
 def test_page_tells_what_pyrofile_validator_says(judge: Judge) -> None:
     page = TABLE.read_text("utf-8").splitlines()
-    chosen = ("bogus status", "per-1 period ends before it starts", "30 February", "year only")
+    chosen = ("bogus gender", "29 February of a common year", "script", "false")
 
     for case in CASES:
         if case.words in chosen:

@@ -46,11 +46,15 @@ def _accepts(element: ElementInfo) -> Callable[[Json], bool]:
 def text_test(element: ElementInfo) -> Callable[[str], object] | None:
     """A test in C that is truthy for most of the texts that a primitive element accepts.
 
-    Texts that fail it may still be accepted by the checker of the element.
+    It is for texts of 1 to MAX_TEXT characters. Texts that fail it may still be accepted by the
+    checker of the element.
     """
     if element.codes is not None:
         return element.codes.__contains__
-    pattern = bindings.form_of(element) or PRIMITIVES[element.type].pattern
+    form = bindings.form_of(element)
+    if form is None and element.type in ("string", "markdown"):
+        return str.isprintable  # those with line breaks are left to the checker
+    pattern = form or PRIMITIVES[element.type].pattern
     return None if pattern is None else pattern.fullmatch
 
 

@@ -5,10 +5,13 @@ and null values, choices given twice, primitive values, bindings and references.
 Source: R4 json.html, formats.html#choice, structuredefinition.html
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
 from fhirbridge.fhir.definitions import ElementInfo, definitions
+from fhirbridge.fhir.primitives import MAX_TEXT
 from fhirbridge.fhir.validation import bindings
 from fhirbridge.fhir.validation.findings import (
     Checker,
@@ -29,6 +32,11 @@ from fhirbridge.fhir.validation.primitive_elements import (
 from fhirbridge.fhir.validation.targets import check_reference, is_plain_reference
 from fhirbridge.fhir.validation.xhtml import check_narrative
 from fhirbridge.jsontypes import Json, JsonObject
+
+Names: TypeAlias = tuple[str, ...]
+# A test that most texts pass, if there is one, and the checker of any value.
+_Step: TypeAlias = tuple[Callable[[str], object] | None, MemberChecker]
+_MAX_PLANS = 256  # for each type
 
 
 class CompiledType(Checker):
@@ -87,55 +95,87 @@ def _compile_type(type_name: str) -> TypeChecker:
             required[key] = required.get(key, ()) + names
     if type_name in definitions().resource_types:
         members["resourceType"] = _accept
-    return _checker(
-        type_name,
+    form = _Form(
+        kind=type_name.rpartition(".")[2],
+        is_resource=type_name in definitions().resource_types,
         members=members,
         text_tests=text_tests,
         required=tuple(required.items()),
         choices=tuple(choices.items()),
     )
+    return _checker(type_name, form)
 
 
-def _checker(
-    type_name: str,
-    *,
-    members: dict[str, MemberChecker],
-    text_tests: dict[str, Callable[[str], object]],
-    required: tuple[tuple[str, tuple[str, ...]], ...],
-    choices: tuple[tuple[str, frozenset[str]], ...],
-) -> TypeChecker:
-    kind = type_name.rpartition(".")[2]
-    is_resource = type_name in definitions().resource_types
-    invariants = invariants_of(type_name)
-    rules = tuple(invariant.holds for invariant in invariants)
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What the names of an object's members must be, and what checks each."""
 
-    def check(value: Json, path: Path, found: Findings) -> None:
-        if not isinstance(value, dict):
-            found.add("structure", f"{kind} must be a JSON object.", path)
-            return
-        before = len(found.issues)
-        for name, child in value.items():
-            if isinstance(child, str):  # most members; decided without another Python frame
-                test = text_tests.get(name)
-                if test is not None and test(child):
-                    continue
-            member = members.get(name)
-            if member is None:
-                _report_unknown(kind, name, path, found)
-            else:
-                member(child, value, path, found)
-        if len(value) < 2 and (not value or "id" in value) and not is_resource:
+    kind: str
+    is_resource: bool
+    members: Mapping[str, MemberChecker]
+    text_tests: Mapping[str, Callable[[str], object]]
+    required: tuple[tuple[str, tuple[str, ...]], ...]
+    choices: tuple[tuple[str, frozenset[str]], ...]
+
+    def report_names(self, value: JsonObject, path: Path, found: Findings) -> None:
+        """Report what is wrong with the names alone, whatever the values."""
+        kind = self.kind
+        if len(value) < 2 and (not value or "id" in value) and not self.is_resource:
             found.add("structure", f"{kind} must have content other than an id (ele-1).", path)
-        for name, alternatives in required:
+        for name, alternatives in self.required:
             if name not in value and value.keys().isdisjoint(alternatives):
                 found.add("required", f"{kind} must have {name}.", (path, name))
-        for name, variants in choices:
+        for name, variants in self.choices:
             given = value.keys() & variants
             if len(given) > 1 and len({variant.lstrip("_") for variant in given}) > 1:
                 found.add("structure", f"{kind} may have only one kind of {name}.", (path, name))
+
+    def plan(self, names: Names) -> tuple[_Step, ...]:
+        """How the values under these names are checked in turn."""
+        return tuple((self.text_tests.get(name), self.members.get(name, _accept)) for name in names)
+
+
+def _checker(type_name: str, form: _Form) -> TypeChecker:
+    invariants = invariants_of(type_name)
+    rules = tuple(invariant.holds for invariant in invariants)
+    # Objects of a type have the same few lists of names. What was found right once is not looked
+    # at again; only names that R4 defines are kept, so nothing of anybody's record.
+    plans: dict[Names, tuple[_Step, ...]] = {}
+
+    def check(value: Json, path: Path, found: Findings) -> None:
+        if not isinstance(value, dict):
+            found.add("structure", f"{form.kind} must be a JSON object.", path)
+            return
+        before = len(found.issues)
+        names = tuple(value)
+        plan = plans.get(names)
+        if plan is None:
+            plan = learn(names, value, path, found)
+        for (test, member), child in zip(plan, value.values(), strict=True):
+            # most values are texts; decided without another Python frame
+            if (
+                test is None
+                or not isinstance(child, str)
+                or not 0 < len(child) <= MAX_TEXT
+                or not test(child)
+            ):
+                member(child, value, path, found)
         if rules and not _hold(rules, value):
             is_sound = len(found.issues) == before
             report_broken(invariants, value, path, found, is_sound=is_sound)
+
+    def learn(names: Names, value: JsonObject, path: Path, found: Findings) -> tuple[_Step, ...]:
+        before = len(found.issues)
+        for name in names:
+            if name not in form.members:
+                _report_unknown(form.kind, name, path, found)
+        form.report_names(value, path, found)
+        plan = form.plan(names)
+        if len(found.issues) == before:
+            if len(plans) >= _MAX_PLANS:
+                plans.clear()
+            plans[names] = plan
+        return plan
 
     return check
 
