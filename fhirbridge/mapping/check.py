@@ -37,11 +37,19 @@ class Reader:
         return "extension" if "xtension" in self.leaf.fhir_path else "element"
 
 
-def check(pack: Pack, shape: NativeNode) -> list[Issue]:
-    """All faults of a pack, each with file, line and rule; empty when it may run."""
+def check(
+    pack: Pack, shape: NativeNode, *, proven: Mapping[str, Template] | None = None
+) -> list[Issue]:
+    """All faults of a pack, each with file, line and rule; empty when it may run.
+
+    `proven` are templates of entries that were checked before and have not changed.
+    """
     faults: list[Issue] = []
-    templates: dict[str, Template] = {}
+    known = proven or {}
+    templates: dict[str, Template] = dict(known)
     for name, entry in pack.entries.items():
+        if name in known:
+            continue
         if entry.type not in definitions().resource_types:
             faults.append(fault(entry.place, name, f"R4 has no resource type {entry.type}."))
             continue
@@ -52,7 +60,7 @@ def check(pack: Pack, shape: NativeNode) -> list[Issue]:
             templates[name] = build_template(pack, entry)
         except MappingFault as error:
             faults.extend(error.issues)
-    for template in templates.values():
+    for template in (template for name, template in templates.items() if name not in known):
         faults.extend(TypeCheck(pack, template, shape).faults())
         faults.extend(_items(template))
         faults.extend(_conditions(template, shape))

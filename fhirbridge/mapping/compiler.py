@@ -80,11 +80,18 @@ class Mapping:
     compiled: MappingABC[str, Compiled]
 
     def encode(
-        self, document: JsonObject, namespace: UUID, *, trace: bool = False, raw: bool = False
+        self,
+        document: JsonObject,
+        namespace: UUID,
+        *,
+        trace: bool = False,
+        raw: bool = False,
+        only: str = "",
     ) -> EncodedDocument:
         """Document -> resources. The document is a loaded one; values are not checked again.
 
-        `trace` explains every element; with `raw` there is only what each leaf wrote.
+        `trace` explains every element; with `raw` there is only what each leaf wrote. `only` names
+        the one entry whose resources are wanted.
         """
         instances = {
             name: instances_of(item.entry, document, namespace)
@@ -101,6 +108,8 @@ class Mapping:
         )
         made: list[EncodedResource] = []
         for name, several in instances.items():
+            if only and name != only:
+                continue
             item = self.compiled[name]
             run = item.traced if trace else item.encode
             for instance in several:
@@ -151,18 +160,21 @@ def _session(instance: Instance, document: JsonObject) -> tuple[int, ...]:
 
 def compile_pack(pack: Pack, shape: NativeNode) -> Mapping:
     """Build templates and functions for all entries. Raises MappingFault."""
-    compiled: dict[str, Compiled] = {}
-    for name, entry in pack.entries.items():
-        template = build_template(pack, entry)
-        _order(template.root, entry.type)
-        compiled[name] = Compiled(
-            entry,
-            template,
-            compile_encoder(template, pack.entries, traced=False),
-            compile_encoder(template, pack.entries, traced=True),
-            Origins(template),
-        )
+    compiled = {name: compile_entry(pack, entry) for name, entry in pack.entries.items()}
     return Mapping(pack, shape, compiled)
+
+
+def compile_entry(pack: Pack, entry: Entry) -> Compiled:
+    """The template and functions of one entry. Raises MappingFault."""
+    template = build_template(pack, entry)
+    _order(template.root, entry.type)
+    return Compiled(
+        entry,
+        template,
+        compile_encoder(template, pack.entries, traced=False),
+        compile_encoder(template, pack.entries, traced=True),
+        Origins(template),
+    )
 
 
 def _order(child: Child, type_name: str) -> None:

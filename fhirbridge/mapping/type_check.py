@@ -16,14 +16,11 @@ _PLAIN: Mapping[str, frozenset[str]] = {
     "markdown": frozenset({"string", "markdown"}),
     "code": frozenset({"code", "string", "uri", "markdown"}),
     "uri": frozenset({"uri", "url", "string"}),
-    "integer": frozenset({"integer", "decimal"}),
-    "decimal": frozenset({"decimal"}),
-    "boolean": frozenset({"boolean"}),
-    "date": frozenset({"date", "dateTime", "string"}),
-    "datetime": frozenset({"dateTime", "instant", "string"}),
     "localdatetime": frozenset({"string", "dateTime"}),
     "time": frozenset({"string"}),
 }
+# What has a form of its own in JSON or FHIR, which a codec checks on the way back.
+_FORMED = frozenset({"integer", "decimal", "boolean", "date", "datetime"})
 
 
 # The Python type of a constant, where it is not text.
@@ -116,12 +113,16 @@ class TypeCheck:
             self._say(leaf, f"the document has no field {native_text(leaf.trail)}.")
         elif not (rule.copy or rule.direction == "encode"):
             self._fits(leaf, info, node)
+        elif leaf.codec is None and node.kind in _FORMED:
+            self._say(leaf, f"a native {node.kind} needs a codec, which checks its form.")
 
     def _fits(self, leaf: Leaf, info: ElementInfo, node: NativeNode) -> None:
         codec = leaf.codec
         if codec is None:
             fits = node.codes and info.codes is not None and set(node.codes) <= info.codes
-            if info.type not in _PLAIN.get(node.kind, frozenset()) and not fits:
+            if node.kind in _FORMED:
+                self._say(leaf, f"a native {node.kind} needs a codec, which checks its form.")
+            elif info.type not in _PLAIN.get(node.kind, frozenset()) and not fits:
                 self._say(leaf, f"a native {node.kind} needs a codec to become a {info.type}.")
             elif info.codes is not None and not fits:
                 self._say(leaf, f"{info.path} allows only codes of R4; use codec code TABLE.")
