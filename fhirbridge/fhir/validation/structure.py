@@ -253,7 +253,7 @@ def _reference(element: ElementInfo) -> Checker:
     targets = frozenset(element.targets)
 
     def check(value: Json, path: Path, found: Findings) -> None:
-        if not is_plain_reference(value, targets):
+        if not is_plain_reference(value, targets, found.entries):
             form.check(value, path, found)
             if isinstance(value, dict):
                 check_reference(value, targets, path, found)

@@ -3,20 +3,27 @@
 Source: R4 references.html, invariant ref-1
 """
 
+from collections.abc import Mapping
+
 from fhirbridge.fhir import references
-from fhirbridge.fhir.primitives import PRIMITIVES
+from fhirbridge.fhir.primitives import MAX_TEXT, PRIMITIVES
 from fhirbridge.fhir.validation.findings import Findings, Path
 from fhirbridge.jsontypes import Json, JsonObject
 
 _is_string = PRIMITIVES["string"].accepts
 
 
-def is_plain_reference(value: Json, targets: frozenset[str]) -> bool:
-    """True for what most references are: a relative literal to a target, perhaps a display."""
+def is_plain_reference(value: Json, targets: frozenset[str], entries: Mapping[str, str]) -> bool:
+    """True for what most references are: a literal to a target, perhaps with a display.
+
+    It is relative, or the fullUrl of an entry of the Bundle, whose types are `entries`.
+    """
     if not isinstance(value, dict):
         return False
     text = value.get("reference")
-    if not isinstance(text, str) or text.partition("/")[0] not in targets or not _is_string(text):
+    if not isinstance(text, str) or not text.isprintable() or len(text) > MAX_TEXT:
+        return False
+    if (entries.get(text) or text.partition("/")[0]) not in targets:
         return False
     return len(value) == 1 or (len(value) == 2 and _is_string(value.get("display")))
 
