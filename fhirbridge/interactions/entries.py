@@ -68,7 +68,7 @@ def read_entry(entry: bundles.BundleEntry, preferences: Preferences) -> Entry:
         raise InvalidContent(
             Issue("not-supported", f"request.method must be one of {', '.join(METHODS)}.")
         )
-    if url.startswith(("http:", "https:", "/")):
+    if url.startswith(("http:", "https:", "//")):
         raise InvalidContent(Issue("invalid", "request.url must be relative to the base address."))
     target = parse_target(url)
     conditions = {

@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 
 from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue, NotFound
-from fhirbridge.fhir import bundles, wire
+from fhirbridge.fhir import bundles
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.preconditions import is_unchanged_history
+from fhirbridge.interactions.projection import PARAMETERS, Part, part_of, project
 from fhirbridge.interactions.read import refuse_parameters
 from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import JsonObject
@@ -22,7 +23,8 @@ from fhirbridge.storage.instants import from_millis
 from fhirbridge.storage.versions import ResourceVersion
 
 # `_before` is our paging mark: the numbers of versions never move, so pages are stable.
-_PARAMETERS = frozenset({"_since", "_at", "_count", "_before"})
+_PARAMETERS = frozenset({"_since", "_at", "_count", "_before", *PARAMETERS})
+_WHOLE = Part()
 
 
 def history(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
@@ -32,6 +34,7 @@ def history(request: FhirRequest, context: Context, route: Route) -> FhirRespons
     never was.
     """
     refuse_parameters(request, _PARAMETERS)
+    part = part_of(request)
     given = dict(request.query)
     span = _span(given, context)
     count = min(_number(given, "_count", DEFAULT_COUNT), MAX_COUNT)
@@ -50,7 +53,7 @@ def history(request: FhirRequest, context: Context, route: Route) -> FhirRespons
     links = {"self": _link(context, request, given)}
     if more and page:
         links["next"] = _link(context, request, {**given, "_before": str(page[-1].seq)})
-    entries = [history_entry(version, context.base) for version in page]
+    entries = [history_entry(version, context.base, part) for version in page]
     return FhirResponse(
         status=200,
         resource=bundles.history(entries, links=links, total=total),
@@ -59,8 +62,8 @@ def history(request: FhirRequest, context: Context, route: Route) -> FhirRespons
     )
 
 
-def history_entry(version: ResourceVersion, base: str) -> JsonObject:
-    """One version as an entry of a history Bundle."""
+def history_entry(version: ResourceVersion, base: str, part: Part = _WHOLE) -> JsonObject:
+    """One version, or a part of it, as an entry of a history Bundle."""
     created = version.method == "POST" or version.version_id == 1
     return bundles.history_entry(
         full_url=f"{base}/{version.reference}",
@@ -69,7 +72,7 @@ def history_entry(version: ResourceVersion, base: str) -> JsonObject:
         status="204" if version.deleted else "201" if created else "200",
         etag=f'W/"{version.version_id}"',
         last_modified=to_instant(version.last_updated),
-        resource=None if version.deleted else wire.embed(version.content),
+        resource=None if version.deleted else project(version.content, part),
     )
 
 

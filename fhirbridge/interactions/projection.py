@@ -1,14 +1,16 @@
-"""`_summary` and `_elements`: which part of a resource a search shows.
+"""`_summary` and `_elements`: which part of a resource a read, history or search shows.
 
-Source: R4 search.html#summary, search.html#elements
+Source: R4 http.html#parameters, search.html#summary, search.html#elements
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.definitions import ElementInfo, definitions
+from fhirbridge.interactions.messages import FhirRequest
 from fhirbridge.jsontypes import Json, Resource
-from fhirbridge.search.query import SearchQuery
 
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 _SUBSETTED = {
@@ -17,12 +19,41 @@ _SUBSETTED = {
 }
 
 
-def project(content: bytes, wanted: SearchQuery) -> Json:
+PARAMETERS = frozenset({"_summary", "_elements"})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is asked for; everything by default. `elements` are names at the root."""
+
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+
+
+def part_of(request: FhirRequest) -> Part:
+    """The part that a read or history asks for. Raises InvalidContent for a summary it has not."""
+    given = dict(request.query)
+    summary = given.get("_summary", "false")
+    if summary not in ("true", "text", "data", "false"):
+        raise InvalidContent(Issue("invalid", "_summary takes true, text, data or false here."))
+    return Part(summary, tuple(filter(None, given.get("_elements", "").split(","))))
+
+
+def project(content: bytes, part: Part) -> Json:
     """The part that is asked for, marked as a part; or the stored text as it is."""
-    keeps = _selection(wanted)
+    keeps = _selection(part)
     if keeps is None:
         return wire.embed(content)
-    resource = wire.parse(content)
+    return _cut(wire.parse(content), keeps)
+
+
+def project_bytes(content: bytes, part: Part) -> bytes:
+    """The same as JSON text."""
+    keeps = _selection(part)
+    return content if keeps is None else wire.dump(_cut(wire.parse(content), keeps))
+
+
+def _cut(resource: Resource, keeps: Callable[[ElementInfo], bool]) -> Resource:
     elements = definitions().elements(resource["resourceType"])
     part: Resource = {
         name: value
@@ -34,11 +65,12 @@ def project(content: bytes, wanted: SearchQuery) -> Json:
     return part
 
 
-def _selection(wanted: SearchQuery) -> Callable[[ElementInfo], bool] | None:
+def _selection(wanted: Part) -> Callable[[ElementInfo], bool] | None:
     names = frozenset(wanted.elements)
     match wanted.summary:
         case "true":
-            return lambda element: element.is_summary
+            # Without what is mandatory it would be no resource.
+            return lambda element: element.is_summary or element.min > 0
         case "text":
             return lambda element: element.name == "text" or element.min > 0
         case "data":

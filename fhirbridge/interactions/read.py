@@ -4,6 +4,7 @@ from fhirbridge.errors import Gone, InvalidContent, Issue, NotFound
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.preconditions import is_not_modified
+from fhirbridge.interactions.projection import PARAMETERS, part_of, project_bytes
 from fhirbridge.interactions.supported import Route
 from fhirbridge.storage import resources
 from fhirbridge.storage.versions import ResourceVersion
@@ -14,7 +15,7 @@ _FORM = frozenset({"_format", "_pretty"})
 
 def read(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
     """Answer 200 with the resource, 304 if the caller has it, 404 or 410 if it is not there."""
-    refuse_parameters(request)
+    refuse_parameters(request, PARAMETERS)
     with context.reading() as session:
         version = resources.read(
             session, context.custodian_id, route.resource_type, route.resource_id
@@ -33,11 +34,11 @@ def existing(version: ResourceVersion | None, route: Route) -> ResourceVersion:
 
 
 def answer(request: FhirRequest, version: ResourceVersion) -> FhirResponse:
-    """The version as the body, or 304 without one."""
+    """The version as the body, or the part of it that is asked for; or 304 without one."""
     unchanged = is_not_modified(request, version)
     return FhirResponse(
         status=304 if unchanged else 200,
-        content=b"" if unchanged else version.content,
+        content=b"" if unchanged else project_bytes(version.content, part_of(request)),
         version_id=version.version_id,
         last_modified=version.last_updated,
     )

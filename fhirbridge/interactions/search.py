@@ -13,7 +13,7 @@ from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions import permissions
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
-from fhirbridge.interactions.projection import project
+from fhirbridge.interactions.projection import Part, project
 from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.search import query
@@ -81,7 +81,7 @@ def _matched(
     for position in positions:
         found = contained[position]
         yield bundles.search_entry(
-            project(wire.dump(found), wanted),
+            project(wire.dump(found), Part(wanted.summary, wanted.elements)),
             full_url=f"{base}/{version.reference}#{found['id']}",
             mode="match",
         )
@@ -90,7 +90,7 @@ def _matched(
 def _entry(
     version: ResourceVersion, wanted: SearchQuery, base: str, *, mode: SearchMode = "match"
 ) -> JsonObject:
-    shown = project(version.content, wanted)
+    shown = project(version.content, Part(wanted.summary, wanted.elements))
     return bundles.search_entry(shown, full_url=f"{base}/{version.reference}", mode=mode)
 
 

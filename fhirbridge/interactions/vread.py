@@ -3,6 +3,7 @@
 from fhirbridge.errors import Gone, Issue, NotFound
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.projection import PARAMETERS
 from fhirbridge.interactions.read import answer, refuse_parameters
 from fhirbridge.interactions.supported import Route
 from fhirbridge.storage import resources
@@ -10,7 +11,7 @@ from fhirbridge.storage import resources
 
 def vread(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
     """Answer 200 also for versions before a deletion; 410 for the version that is a deletion."""
-    refuse_parameters(request)
+    refuse_parameters(request, PARAMETERS)
     version = None
     number = route.version_id
     if number.isascii() and number.isdigit() and len(number) < 10 and number[0] != "0":

@@ -143,6 +143,8 @@ def parse(
             used.append((name, str(query.count)))
         elif name != CURSOR:
             used.append((name, value))
+    if query.summary == "text" and query.includes:
+        raise invalid_search("'_summary=text' cannot be mixed with _include and _revinclude.")
     if sum(map(weight, clauses)) > MAX_WEIGHT:
         text = "The search compares with too many values; ask in parts, or name the types."
         raise invalid_search(text, code="too-costly")

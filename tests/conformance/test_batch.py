@@ -35,6 +35,19 @@ class TestBatch:
         assert failed["outcome"]["resourceType"] == "OperationOutcome"
         assert failed["outcome"]["issue"][0]["expression"] == ["Bundle.entry[0]"]
 
+    def test_address_may_start_with_a_slash(self, api: Api) -> None:
+        """Relative to the root is what clients mean by it."""
+        api.put("/Patient/p", patient(id="p"))
+
+        found = api.batch(entry("GET", "/Patient/p"), entry("GET", "/Patient?_id=p")).json
+
+        assert [e["response"]["status"] for e in found["entry"]] == ["200 OK", "200 OK"]
+
+    def test_address_of_another_server_is_refused(self, api: Api) -> None:
+        found = api.batch(entry("GET", "//evil.example/Patient/p"), entry("GET", "http:x")).json
+
+        assert {e["response"]["status"] for e in found["entry"]} == {"400 Bad Request"}
+
     def test_conditions_work_inside(self, api: Api) -> None:
         api.put("/Patient/p", identified("1", id="p"))
 

@@ -43,6 +43,14 @@ class TestHistoryInstance:
         assert first["request"] == {"method": "POST", "url": "Patient"}
         assert first["response"]["status"] == "201"
 
+    def test_parts_of_versions(self, stored: Api) -> None:
+        shown = stored.get("/Patient/p/_history?_elements=active&_count=2").json
+
+        tags = [e["resource"]["meta"]["tag"] for e in shown["entry"] if "resource" in e]
+        assert tags
+        assert all(tag[-1]["code"] == "SUBSETTED" for tag in tags)
+        assert "_elements=active" in shown["link"][0]["url"]
+
     def test_unknown_resource_is_not_found(self, api: Api) -> None:
         assert_outcome(api.get("/Patient/p/_history"), 404, "not-found")
 

@@ -45,6 +45,42 @@ class TestRead:
         assert stored.get("/Patient/p?colour=red", prefer="handling=lenient").status_code == 200
 
 
+class TestParts:
+    """Source: R4 http.html#parameters: `_summary` and `_elements` go with every interaction"""
+
+    @pytest.mark.parametrize("path", ["/Patient/q", "/Patient/q/_history/1"])
+    @pytest.mark.parametrize(
+        ("query", "kept"),
+        [
+            ("_summary=true", {"active"}),
+            ("_summary=text", {"text"}),
+            ("_summary=data", {"active", "photo"}),
+            ("_elements=photo", {"photo"}),
+            ("_elements=photo,active,nonsense", {"photo", "active"}),
+        ],
+    )
+    def test_part_is_marked_as_one(self, api: Api, path: str, query: str, kept: set[str]) -> None:
+        text = {"status": "additional", "div": '<div xmlns="http://www.w3.org/1999/xhtml">a</div>'}
+        photo = [{"url": "https://x.example/p.png"}]
+        api.put("/Patient/q", patient(id="q", active=True, photo=photo, text=text))
+
+        found = api.get(f"{path}?{query}").json
+
+        assert found.keys() - {"resourceType", "id", "meta"} == kept
+        assert found["meta"]["tag"][-1]["code"] == "SUBSETTED"
+        assert found["meta"]["versionId"] == "1"
+
+    def test_whole_is_not(self, stored: Api) -> None:
+        found = stored.get("/Patient/p?_summary=false").json
+
+        assert found["active"] is True
+        assert "tag" not in found["meta"]
+
+    @pytest.mark.parametrize("summary", ["count", "x", ""])
+    def test_other_summaries_are_refused(self, stored: Api, summary: str) -> None:
+        assert_outcome(stored.get(f"/Patient/p?_summary={summary}"), 400, "invalid")
+
+
 class TestConditionalRead:
     @pytest.mark.parametrize("tag", ['W/"2"', '"2"', 'W/"1", W/"2"', "*"])
     def test_known_version_is_not_modified(self, stored: Api, tag: str) -> None:

@@ -167,6 +167,37 @@ class TestShape:
         assert "active" in found
         assert "photo" not in found
 
+    def test_summary_keeps_what_is_mandatory(self, api: Api) -> None:
+        question = {"linkId": "1", "text": "How are you?", "type": "string"}
+        form = {"resourceType": "Questionnaire", "status": "draft", "item": [question]}
+        answers = {"resourceType": "QuestionnaireResponse", "status": "completed"}
+        api.created(form)
+        api.created(answers)
+
+        for path in ("/Questionnaire", "/QuestionnaireResponse"):
+            found = api.get(f"{path}?_summary=true").json["entry"][0]["resource"]
+
+            assert found["meta"]["tag"][-1]["code"] == "SUBSETTED"
+            assert "status" in found
+            assert "item" not in found
+
+    @pytest.mark.parametrize(
+        ("query", "kept"),
+        [
+            ("_summary=text", {"text", "lifecycleStatus", "description", "subject"}),
+            ("_summary=data", {"lifecycleStatus", "description", "subject", "note"}),
+            ("_summary=false", {"text", "lifecycleStatus", "description", "subject", "note"}),
+        ],
+    )
+    def test_summary_of_text_and_data(self, api: Api, query: str, kept: set[str]) -> None:
+        reference = api.created(patient())
+        text = {"status": "additional", "div": '<div xmlns="http://www.w3.org/1999/xhtml">a</div>'}
+        api.created(goal(reference, text=text, note=[{"text": "a"}]))
+
+        found = api.get(f"/Goal?{query}").json["entry"][0]["resource"]
+
+        assert found.keys() - {"resourceType", "id", "meta"} == kept
+
 
 class TestIncludes:
     def test_included_resources_are_marked_and_not_counted(self, people: Api) -> None:

@@ -53,6 +53,7 @@ class TestRefusals:
             ("_sort=nonsense", "not-supported", "'nonsense'"),
             ("_total=maybe", "invalid", "'_total'"),
             ("_summary=maybe", "invalid", "'_summary'"),
+            ("_summary=text&_include=CarePlan:subject", "invalid", "'_summary=text'"),
             ("_contained=both", "invalid", "'_contained'"),
             ("_contained=true&status:not=a", "not-supported", "'_contained=true'"),
             ("_contained=true&patient.name=a", "not-supported", "'_contained=true'"),
