@@ -88,10 +88,10 @@ def _program(number: int) -> dict[str, Any]:
     first = 100_000_000 + 4 * number
     return {
         people.SOURCE: f"program-{number:04d}",
-        people.FACILITY["name"]: f"{city} Recovery Program {number}",
-        people.FACILITY["npi"]: _npi(first),
-        people.COUNSELOR["npi"]: _npi(first + 1),
-        people.PHYSICIAN["npi"]: _npi(first + 2),
+        str(people.FACILITY["name"]): f"{city} Recovery Program {number}",
+        str(people.FACILITY["npi"]): _npi(first),
+        str(people.COUNSELOR["npi"]): _npi(first + 1),
+        str(people.PHYSICIAN["npi"]): _npi(first + 2),
     }
 
 

@@ -13,6 +13,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.disclosure import scopes
 from fhirbridge.disclosure.caller import OWN, Caller
 from fhirbridge.errors import Forbidden, Issue, NotAuthenticated
+from fhirbridge.web.exchange import HttpRequest
 
 # What must be known before one can have a token, what watches over us, and documentation.
 OPEN = frozenset(
@@ -40,28 +41,32 @@ def register(app: Flask, bridge: Bridge, tokens: Tokens) -> None:
 
     @app.before_request
     def authenticate() -> None:
-        if request.path in OPEN:
-            return
-        caller = tokens.caller(_token())
-        if request.path.startswith("/api/"):
-            _check_documents(caller)
-        g.caller = caller
+        g.caller = caller_of(HttpRequest(request.environ), tokens)
+
+
+def caller_of(asked: HttpRequest, tokens: Tokens) -> Caller:
+    """Who makes a request. Raises NotAuthenticated, or Forbidden for documents of others."""
+    if asked.path in OPEN:
+        return OWN
+    found = tokens.caller(_token(asked.authorization))
+    if asked.path.startswith("/api/"):
+        _check_documents(found, asked.method)
+    return found
 
 
 def caller() -> Caller:
-    """Who makes the request under way."""
+    """Who makes Flask's request under way."""
     found: Caller = g.get("caller", OWN)
     return found
 
 
-def challenge() -> str:
+def challenge(asked: HttpRequest) -> str:
     """The header WWW-Authenticate of an answer 401."""
     known = 'Bearer realm="fhirbridge"'
-    return f'{known}, error="invalid_token"' if "Authorization" in request.headers else known
+    return f'{known}, error="invalid_token"' if asked.authorization else known
 
 
-def _token() -> str:
-    given = request.headers.get("Authorization", "")
+def _token(given: str) -> str:
     found = _BEARER.fullmatch(given)
     if found is None:
         text = "This address needs an access token, in the header 'Authorization: Bearer …'."
@@ -69,9 +74,9 @@ def _token() -> str:
     return found[1]
 
 
-def _check_documents(caller: Caller) -> None:
+def _check_documents(caller: Caller, method: str) -> None:
     """Documents, handoffs and partners are for the custodian's own systems only."""
-    letter = _LETTERS.get(request.method, "")
+    letter = _LETTERS.get(method, "")
     held = scopes.scopes_of(caller.scopes or frozenset())
     if caller.recipient is not None or not held.allow(scopes.DOCUMENTS, letter):
         raise Forbidden(

@@ -5,10 +5,14 @@ Source: RFC 9110 sections 8.4 and 12.5.3, R4 http.html#general
 
 import gzip
 import zlib
+from functools import lru_cache
 
 from flask import Flask, Response, request
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
 
 from fhirbridge.errors import InvalidContent, Issue, TooLarge, UnsupportedMedia
+from fhirbridge.web.exchange import HttpAnswer
 
 # Below it the packet is the same.
 _MIN_BYTES = 1000
@@ -18,14 +22,19 @@ _GZIP = zlib.MAX_WBITS | 16
 
 
 def read_body(*, max_bytes: int) -> bytes:
-    """The body of the request, unpacked.
+    """The body of Flask's request, unpacked. Raises what `unpack` raises."""
+    encoding = request.headers.get("Content-Encoding", "")
+    return unpack(request.get_data(cache=False), encoding, max_bytes=max_bytes)
+
+
+def unpack(body: bytes, content_encoding: str, *, max_bytes: int) -> bytes:
+    """The body of a request, unpacked.
 
     Raises TooLarge for more than `max_bytes` unpacked, UnsupportedMedia for another encoding than
     gzip, InvalidContent for one that is damaged.
     """
-    body = request.get_data(cache=False)
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding == "identity" or not body:
+    encoding = content_encoding.strip().lower()
+    if encoding in ("", "identity") or not body:
         return body
     if encoding not in ("gzip", "x-gzip"):
         raise UnsupportedMedia(
@@ -50,14 +59,33 @@ def register(app: Flask) -> None:
     app.after_request(_pack)
 
 
+def pack(answer: HttpAnswer, accept_encoding: str) -> None:
+    """Pack the body of an answer if the caller accepts that and it is worth it."""
+    headers = answer.headers
+    if not headers.get("Content-Type", "").startswith(_TEXTS):
+        return
+    answer.vary("Accept-Encoding")
+    if "Content-Encoding" not in headers and _is_worth_it(answer.body, accept_encoding):
+        answer.body = gzip.compress(answer.body, _LEVEL, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+
+
 def _pack(response: Response) -> Response:
     if response.is_streamed or not (response.content_type or "").startswith(_TEXTS):
         return response
     response.vary.add("Accept-Encoding")
     body = response.get_data()
-    is_packed = "Content-Encoding" in response.headers
-    if is_packed or len(body) < _MIN_BYTES or not request.accept_encodings.quality("gzip"):
-        return response
-    response.set_data(gzip.compress(body, _LEVEL, mtime=0))
-    response.headers["Content-Encoding"] = "gzip"
+    accepted = request.headers.get("Accept-Encoding", "")
+    if "Content-Encoding" not in response.headers and _is_worth_it(body, accepted):
+        response.set_data(gzip.compress(body, _LEVEL, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def _is_worth_it(body: bytes, accept_encoding: str) -> bool:
+    return len(body) >= _MIN_BYTES and bool(accept_encoding) and _takes_gzip(accept_encoding)
+
+
+@lru_cache(maxsize=256)
+def _takes_gzip(accept_encoding: str) -> bool:
+    return parse_accept_header(accept_encoding, Accept).quality("gzip") > 0

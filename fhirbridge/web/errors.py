@@ -15,6 +15,7 @@ from fhirbridge.fhir import wire, xml
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.supported import allowed_methods
 from fhirbridge.web import auth, operations, smart
+from fhirbridge.web.exchange import HttpAnswer, HttpRequest
 from fhirbridge.web.negotiation import error_form
 
 _RETRY_AFTER_SECONDS = "5"
@@ -42,49 +43,50 @@ _WORDS = {
 
 def register(app: Flask) -> None:
     """Answer every error of this app."""
-    app.register_error_handler(BridgeError, answer)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(Exception, _answer)
 
 
-def answer(error: BridgeError) -> Response:
-    """The answer to a broken contract."""
-    headers = {}
+def answer(error: Exception, asked: HttpRequest) -> HttpAnswer:
+    """The answer to anything that was raised while a request was answered."""
+    headers: dict[str, str] = {}
     if isinstance(error, TokenRefused):
         return smart.refuse(error)
-    if isinstance(error, NotAuthenticated):
-        headers["WWW-Authenticate"] = auth.challenge()
-    if isinstance(error, NotSupported):
-        path = request.path.strip("/").split("/")[1:]
-        headers["Allow"] = ", ".join(allowed_methods(tuple(path)))
-    if isinstance(error, Unavailable):
-        headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    return _outcome(error.http_status, error.issues, headers)
-
-
-def _http(error: HTTPException) -> Response:
-    status = error.code or 500
-    words = _WORDS.get(status) or f"The request was refused: {error.name}."
-    headers = {}
-    allowed = getattr(error, "valid_methods", None)
-    if allowed:
-        headers["Allow"] = ", ".join(sorted(allowed))
-    return _outcome(status, (Issue(_CODES.get(status, "processing"), words),), headers)
-
-
-def _unexpected(error: Exception) -> Response:
-    telemetry.unexpected(error, f"{request.method} request")
+    if isinstance(error, BridgeError):
+        if isinstance(error, NotAuthenticated):
+            headers["WWW-Authenticate"] = auth.challenge(asked)
+        if isinstance(error, NotSupported):
+            path = asked.path.strip("/").split("/")[1:]
+            headers["Allow"] = ", ".join(allowed_methods(tuple(path)))
+        if isinstance(error, Unavailable):
+            headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        return _outcome(error.http_status, error.issues, headers, asked)
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        words = _WORDS.get(status) or f"The request was refused: {error.name}."
+        allowed = getattr(error, "valid_methods", None)
+        if allowed:
+            headers["Allow"] = ", ".join(sorted(allowed))
+        issue = Issue(_CODES.get(status, "processing"), words)
+        return _outcome(status, (issue,), headers, asked)
+    telemetry.unexpected(error, f"{asked.method} request")
     issue = Issue("exception", "The server failed; the fault is in its log.", severity="fatal")
-    return _outcome(500, (issue,), {})
+    return _outcome(500, (issue,), headers, asked)
 
 
-def _outcome(status: int, issues: tuple[Issue, ...], headers: dict[str, str]) -> Response:
-    if request.path.startswith(f"{operations.PREFIX}/"):
+def _answer(error: Exception) -> Response:
+    made = answer(error, HttpRequest(request.environ))
+    return Response(made.body, status=made.status, headers=made.headers)
+
+
+def _outcome(
+    status: int, issues: tuple[Issue, ...], headers: dict[str, str], asked: HttpRequest
+) -> HttpAnswer:
+    if asked.path.startswith(f"{operations.PREFIX}/"):
         found = {"issues": [issue.to_json() for issue in issues]}
         body, content_type = wire.dump(found), operations.JSON
     else:
-        form = error_form(request.headers.get("Accept", ""), request.query_string)
+        form = error_form(asked.accept, asked.query_string)
         outcome = to_outcome(issues)
         body = xml.dump(outcome, pretty=form.pretty) if form.is_xml else wire.dump(outcome)
         content_type = form.media_type
-    return Response(body, status=status, headers=headers, content_type=content_type)
+    return HttpAnswer(status, {"Content-Type": content_type, **headers}, body)

@@ -3,8 +3,9 @@
 Source: R4 http.html#mime-type, http.html#general, http.html#ops
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fhirbridge.errors import BridgeError, InvalidContent, Issue, NotAcceptable, UnsupportedMedia
 from fhirbridge.interactions.messages import Pairs, Preferences, parse_query
@@ -38,7 +39,8 @@ _XML_BODIES = frozenset({FHIR_XML, XML, "application/xml+fhir", "text/xml"})
 _JSON_BODIES = frozenset({FHIR_JSON, JSON, "application/json+fhir", "text/json"})
 _VERSIONS = frozenset({"4.0", "4.0.1"})
 
-_CONDITIONS = ("if-match", "if-none-match", "if-none-exist", "if-modified-since")
+# Parameters that say how to write the answer.
+_SHAPING = frozenset({"_format", "_pretty"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class _Media:
 
 def answer_form(accept: str, query: Pairs) -> Form:
     """The form of the answer: `_format` wins over Accept. Raises NotAcceptable."""
+    if not any(name in _SHAPING for name, _ in query):
+        return _accepted(accept)
     given = dict(query)
     pretty = _pretty(given.get("_pretty", "false"))
     wanted = given.get("_format")
@@ -72,17 +76,22 @@ def answer_form(accept: str, query: Pairs) -> Form:
         if found is None or not _is_our_version(media):
             raise _not_acceptable("_format")
         return Form(found, pretty)
+    return Form(_accepted(accept).media_type, pretty)
+
+
+@lru_cache(maxsize=256)
+def _accepted(accept: str) -> Form:
     if not accept.strip():
-        return Form(pretty=pretty)
+        return Form()
     for media in _by_preference(accept):
         if media.name in _ANSWERED and _is_our_version(media):
-            return Form(_ANSWERED[media.name], pretty)
+            return Form(_ANSWERED[media.name])
     raise _not_acceptable("Accept")
 
 
 def without_form(query: Pairs) -> Pairs:
     """The parameters that say what is asked, without those that say how to write it."""
-    return tuple(pair for pair in query if pair[0] not in ("_format", "_pretty"))
+    return tuple(pair for pair in query if pair[0] not in _SHAPING)
 
 
 def body_type(content_type: str, method: str) -> str:
@@ -126,13 +135,13 @@ def check_form(content_type: str) -> None:
         )
 
 
-def preferences(headers: Iterable[str]) -> Preferences:
-    """Read the Prefer headers; what is not known is ignored, as RFC 7240 wants it."""
+@lru_cache(maxsize=256)
+def preferences(header: str) -> Preferences:
+    """Read the header Prefer; what is not known is ignored, as RFC 7240 wants it."""
     found: dict[str, str] = {}
-    for header in headers:
-        for part in header.replace(";", ",").split(","):
-            name, _, value = part.partition("=")
-            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    for part in header.replace(";", ",").split(","):
+        name, _, value = part.partition("=")
+        found.setdefault(name.strip().lower(), value.strip().strip('"'))
     wanted = found.get("return", "").lower()
     lenient = found.get("handling", "").lower() == "lenient"
     if wanted == "minimal":
@@ -142,11 +151,6 @@ def preferences(headers: Iterable[str]) -> Preferences:
     if wanted == "operationoutcome":
         return Preferences("OperationOutcome", lenient)
     return Preferences("", lenient)
-
-
-def conditions(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that make an interaction conditional, as far as they were sent."""
-    return {name: headers[name] for name in _CONDITIONS if name in headers}
 
 
 def _parse_media(text: str) -> _Media:

@@ -17,6 +17,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.interactions.messages import parse_query
 from fhirbridge.partners.http import is_loopback
 from fhirbridge.web import compression
+from fhirbridge.web.exchange import HttpAnswer
 from fhirbridge.web.negotiation import FORM, JSON
 
 TOKEN = "/auth/token"  # noqa: S105
@@ -71,12 +72,10 @@ def service_url(settings: Settings) -> str:
     return settings.own_base.removesuffix("/fhir")
 
 
-def refuse(error: TokenRefused) -> Response:
+def refuse(error: TokenRefused) -> HttpAnswer:
     """The answer of the token and revocation endpoints to what they do not accept."""
     body = {"error": error.error, "error_description": error.description}
-    answer = _say(body, _NO_STORE)
-    answer.status_code = error.http_status
-    return answer
+    return HttpAnswer(error.http_status, {"Content-Type": JSON, **_NO_STORE}, wire.dump(body))
 
 
 def _configuration(root: str) -> dict[str, Any]:
@@ -103,7 +102,10 @@ def _form() -> dict[str, str]:
     """The parameters of the form. Raises TokenRefused unless each stands once."""
     if request.mimetype != FORM:
         raise TokenRefused("invalid_request", f"The body must be {FORM}.")
-    pairs = parse_query(compression.read_body(max_bytes=_MAX_FORM_BYTES))
+    body = compression.read_body(max_bytes=_MAX_FORM_BYTES)
+    if len(body) > _MAX_FORM_BYTES:
+        raise TokenRefused("invalid_request", f"The body has more than {_MAX_FORM_BYTES} bytes.")
+    pairs = parse_query(body)
     form = dict(pairs)
     if len(form) < len(pairs):
         raise TokenRefused("invalid_request", "A parameter stands twice.")
