@@ -4,6 +4,7 @@ Source: SMART App Launch 2.2, Client Authentication: Asymmetric; RFC 7517
 """
 
 import threading
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -58,9 +59,8 @@ def _read(data: JsonObject) -> Key | None:
         return None
     try:
         if data.get("kty") == "RSA":
-            rsa = RSAKey.import_key(data)
-            size = rsa.public_key.key_size
-            return rsa if MIN_RSA_BITS <= size <= MAX_RSA_BITS else None
+            bits = int.from_bytes(urlsafe_b64decode(data["n"] + "==")).bit_length()
+            return RSAKey.import_key(data) if MIN_RSA_BITS <= bits <= MAX_RSA_BITS else None
         if data.get("kty") == "EC" and data.get("crv") == "P-384":
             return ECKey.import_key(data)
     except (JoseError, ValueError, TypeError, KeyError):
