@@ -81,7 +81,10 @@ def _local_instant(
             raise CodecError("expected an instant with offset")
         if not isinstance(tz, str) or not is_zone(tz):
             raise CodecError("expected a time zone beside it")
-        local = datetime.fromisoformat(value).astimezone(zone(tz)).replace(tzinfo=None, fold=0)
+        try:
+            local = datetime.fromisoformat(value).astimezone(zone(tz)).replace(tzinfo=None, fold=0)
+        except (ValueError, OverflowError) as exc:
+            raise CodecError("expected a day that exists") from exc
         if local.microsecond:
             raise CodecError("expected a time in whole seconds")
         return local.isoformat(timespec="seconds" if local.second else "minutes")

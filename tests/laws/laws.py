@@ -271,5 +271,7 @@ def change_leaf(resource: Resource, path: str) -> None:
 def changed_text(value: str) -> str:
     """Another text of the same form where it is a date."""
     if len(value) >= 10 and value[:4].isdigit() and value[4] == "-":
+        if value[5:10] == "02-29":  # the year before has no such day
+            return f"{value[:5]}02-28{value[10:]}"
         return f"{int(value[:4]) - 1:04d}{value[4:]}"
     return f"{value}x"
