@@ -154,7 +154,8 @@ class _Share:
             for path in BUNDLES[self.number :: self.jobs]:
                 yield wire.parse(path.read_bytes())
         mappings = load_mappings(base=DEFAULT_BASE)
-        for stream in streams(self.documents, self.seed)[self.number :: self.jobs]:
+        drawn = streams(self.documents, self.seed) if self.documents else []
+        for stream in drawn[self.number :: self.jobs]:
             for kind in documents.KINDS:
                 document = documents.load(kind, stream.document(kind))
                 yield to_fhir(document, mappings[kind], Identity()).bundle
