@@ -190,7 +190,7 @@ def test_provenance_names_author_and_transmitter_and_is_put_under_its_id() -> No
 @pytest.mark.parametrize("start", ["2027-02-29T18:30:00Z", "0001-01-01T00:00:00+14:00"])
 def test_appointment_on_a_day_that_is_not_there_is_listed(start: str) -> None:
     appointment = {"startLocal": "2028-02-29T18:30", "tz": "UTC", "duration": 60}
-    bundle = bundle_of(appointment={**appointment, "status": "booked"})
+    bundle = bundle_of(appointment={**appointment, "status": "scheduled"})
     the(bundle, "Appointment")["start"] = start
 
     issues = back(bundle).issues
