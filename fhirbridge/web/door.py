@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _BELOW = fhir_api.PREFIX + "/"
-_NOT_FHIR = _BELOW + ".well-known/"
+_NOT_FHIR = (_BELOW + ".well-known/", _BELOW + "/")
 _STATUS = {code: f"{code} {words.upper()}" for code, words in HTTP_STATUS_CODES.items()}
 _WITHOUT_BODY = frozenset({204, 304})
 

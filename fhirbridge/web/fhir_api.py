@@ -100,7 +100,7 @@ def _write(answer: FhirResponse, base: str, form: Form) -> HttpAnswer:
         headers["Content-Type"] = form.media_type
     if answer.version_id:
         headers["ETag"] = answer.etag
-    if answer.last_modified:
+    if answer.last_modified and answer.status != 304:
         headers["Last-Modified"] = http_date(answer.last_modified)
     if answer.location:
         headers["Location"] = f"{base}/{answer.location}"
