@@ -36,6 +36,7 @@ class Settings:
 
     database_url: str = "sqlite:///fhirbridge.db"
     mappings: Path | None = None  # a site's own pack, laid over ours
+    clocks: Path | None = None  # a site's own reminders and escalations, in place of ours
     auth: Auth = "smart"
     timezone: str = "UTC"  # for dates without a zone, at index and at query time
     base: str = DEFAULT_BASE  # `{base}` of our identifiers, code systems and extensions
@@ -130,7 +131,7 @@ def _convert(name: str, kind: object, value: object) -> object:
         if not re.fullmatch(r"https?://\S+", value):
             raise ValueError("it must be an http or https URL.")
         return value.rstrip("/")
-    return Path(value) if name == "mappings" else value
+    return Path(value) if name in ("mappings", "clocks") else value
 
 
 def _boolean(value: object) -> bool:

@@ -22,7 +22,7 @@ DOORS = {
     "marshmallow": ("native/",),
     "fhir": ("fhir/models.py",),
     "granian": ("web/", "cli/serve.py"),
-    "yaml": ("mapping/yaml_source.py",),
+    "yaml": ("mapping/yaml_source.py", "workflow/clocks.py"),
     "click": ("cli/",),
     "rich": ("cli/", "demo/"),
 }

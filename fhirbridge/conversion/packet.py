@@ -94,10 +94,13 @@ def pack(
     profile: Profile,
     held: Collection[str],
     now: datetime,
+    another: bool = False,
 ) -> Package:
     """Make the Bundle that is sent; a referral brings its own Task, others get one.
 
-    `held` has the fullUrls of withdrawn resources that the partner holds.
+    `held` has the fullUrls of withdrawn resources that the partner holds; `another` says that the
+    referral's own Task went to somebody else: this recipient gets one of its own, on the same
+    order, and nobody is named to the other.
 
     Raises InvalidContent if the Bundle has no patient or nothing that a partner could act on.
     """
@@ -119,6 +122,10 @@ def pack(
         raise InvalidContent(
             Issue("business-rule", "The referral is a draft; give it the status sent first.")
         )
+    if task_url and another:
+        bundle["entry"] = [e for e in bundle["entry"] if e["fullUrl"] != task_url]
+        bundle["entry"] = _for_another(bundle["entry"], task_url, focus)
+        task_url = ""
     if not task_url:
         task_url = f"urn:uuid:{uuid5(namespace, f'{handoff} Task')}"
         task = _task(
@@ -136,6 +143,36 @@ def pack(
         search = f"identifier={quote(base, safe=':/')}/handoff|{handoff}"
         bundle["entry"].append(bundles.create_entry(task, full_url=task_url, if_none_exist=search))
     return Package(bundle, task_url, focus, patient)
+
+
+_PLACES = ("Organization", "HealthcareService", "Endpoint", "PractitionerRole")
+
+
+def _for_another(listed: list[JsonObject], task_url: str, focus: str) -> list[JsonObject]:
+    """The entries without the first recipient: its Task, its name on the order, its places."""
+    entries = []
+    for entry in listed:
+        resource = entry["resource"]
+        if resource["resourceType"] == "Provenance":
+            kept = [one for one in resource["target"] if one.get("reference") != task_url]
+            resource = {**resource, "target": kept or resource["target"]}
+        if entry["fullUrl"] == focus:
+            resource = {name: one for name, one in resource.items() if name != "performer"}
+        entries.append({**entry, "resource": resource})
+    while True:
+        linked = {
+            str(found.reference.get("reference"))
+            for entry in entries
+            for found in references.walk(entry["resource"])
+        }
+        orphans = [
+            entry
+            for entry in entries
+            if entry["resource"]["resourceType"] in _PLACES and entry["fullUrl"] not in linked
+        ]
+        if not orphans:
+            return entries
+        entries = [entry for entry in entries if entry not in orphans]
 
 
 def _first(entries: Entries, resource_type: str) -> str:

@@ -12,7 +12,7 @@ from fhirbridge import telemetry
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import PartnerUnreachable
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs import partners
+from fhirbridge.handoffs import alarms, partners
 from fhirbridge.handoffs.endings import Sent, ending_of, stay_unknown, tell
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.jsontypes import Resource
@@ -22,11 +22,11 @@ from fhirbridge.partners.delivery import deliver
 from fhirbridge.partners.plan import Held, plan
 from fhirbridge.partners.registry import Partner, fetch_capability
 from fhirbridge.partners.verdict import Retry, Unknown
-from fhirbridge.storage import handoffs, outbox
+from fhirbridge.storage import handoff_keys, handoffs, outbox
 from fhirbridge.storage.outbox import Claim, Ending
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.retry import Chance, Policy
-from fhirbridge.workflow.words import DeliveryState
+from fhirbridge.workflow.words import DeliveryState, ReferralState
 
 _CAPABILITY_MAX_AGE = timedelta(days=1)
 
@@ -86,17 +86,26 @@ def attempt(
 def _note_places(
     bridge: Bridge, session: Session, claimed: Claim, places: Mapping[str, str]
 ) -> None:
-    handoff = handoffs.get(session, bridge.custodian.id, claimed.row.handoff_id)
+    handoff = handoffs.get(session, bridge.custodian.id, claimed.row.handoff_id, locked=True)
     if handoff is None:
         return
+    facts = handoff.details
+    task = places.get(str(facts.get("task")))
+    order = places.get(str(facts.get("focus")))
+    details = {**facts, "patientThere": places.get(str(facts.get("patient")), "")}
     handoffs.note_places(
         session,
         bridge.custodian.id,
         handoff.id,
-        task_reference=places.get(str(handoff.details.get("task"))),
-        order_reference=places.get(str(handoff.details.get("focus"))),
+        task_reference=task,
+        order_reference=order,
+        details=details,
         now=bridge.now(),
     )
+    keys = [f"{handoff.partner} {task}"] if task else []
+    keys += [f"{handoff.partner} order {order}"] if order else []
+    handoff_keys.note(session, bridge.custodian.id, handoff.id, keys)
+    alarms.wind(bridge, session, handoff, state=ReferralState(handoff.status), details=details)
 
 
 def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:

@@ -4,6 +4,7 @@ An outcome that is not known stays so until the partner has been asked.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.jsontypes import JsonObject
@@ -146,12 +147,15 @@ def tell(session: Session, bridge: Bridge, claimed: Claim, ending: Ending) -> No
                 Alert(down, "partner-down", now, partner=row.partner, details=details),
             )
     if ending.state in _BAD_ENDS:
-        kind = f"delivery-{ending.state.value}"
-        alert = Alert(
-            f"{kind} {row.partner} {ending.error_class}",
-            kind,
-            now,
-            partner=row.partner,
-            details={"errorClass": ending.error_class, "hint": ending.details.get("hint", "")},
-        )
+        hint = str(ending.details.get("hint") or "")
+        alert = alert_of_end(row.partner, ending.state, ending.error_class, hint=hint, now=now)
         alerts.raise_once(session, custodian_id, alert)
+
+
+def alert_of_end(
+    partner: str, state: DeliveryState, error_class: str | None, *, hint: str, now: datetime
+) -> Alert:
+    """What people are told of deliveries that ended badly for one cause at one partner."""
+    kind = f"delivery-{state.value}"
+    details: JsonObject = {"errorClass": error_class, "hint": hint}
+    return Alert(f"{kind} {partner} {error_class}", kind, now, partner=partner, details=details)

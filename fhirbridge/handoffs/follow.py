@@ -4,23 +4,22 @@ Source: domain.md 1.5, 4.4; R4 http.html#history for the order of versions.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fhirbridge.bridge import Bridge
-from fhirbridge.clock import to_instant
 from fhirbridge.handoffs import partners
-from fhirbridge.jsontypes import Json, JsonObject, Resource
+from fhirbridge.handoffs.events import Event, take
+from fhirbridge.jsontypes import Json, Resource
 from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.http import Answer
 from fhirbridge.partners.registry import Partner
-from fhirbridge.partners.verdict import read_body
+from fhirbridge.partners.verdict import read_body, relative
 from fhirbridge.storage import handoffs
 from fhirbridge.storage.handoffs import HandoffRow
-from fhirbridge.workflow.status import TaskSeen, see_task
 from fhirbridge.workflow.words import REFERRAL, ReferralState
 
 CLOSED = tuple(state.value for state, row in REFERRAL.items() if not row.next_states)
-_MAX_EVENTS = 50
+_MAX_VISITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +41,18 @@ def follow(bridge: Bridge, handoff_id: str) -> Followed | None:
     return _follow(bridge, partner, handoff)
 
 
-def follow_next(bridge: Bridge) -> Followed | None:
-    """Look at the Task whose turn it is; None if none is due.
+def follow_next(bridge: Bridge, *, due_by: datetime | None = None) -> Followed | None:
+    """Look at the Task whose turn it is by now, or was by then; None if none is due.
 
     The next look is entered before the partner is asked, so that several workers share the work.
     """
     now = bridge.now()
     with bridge.database.read() as session:
         due_at = handoffs.follow_due_at(session, bridge.custodian.id, CLOSED)
-    if due_at is None or due_at > now:
+    if due_at is None or due_at > (due_by or now):
         return None
     with bridge.database.transaction() as session:
-        handoff = handoffs.next_to_follow(session, bridge.custodian.id, CLOSED, now=now)
+        handoff = handoffs.next_to_follow(session, bridge.custodian.id, CLOSED, now=due_by or now)
         if handoff is None:
             return None
         partner = partners.load(session, bridge, handoff.partner)
@@ -72,16 +71,41 @@ def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
         )
         if task is None or task.get("resourceType") != "Task":
             return Followed(handoff.id, "unreachable", state)
-        seen = see_task(
-            task,
-            state=state,
-            version_id=handoff.task_version or "",
-            profile=partner.profile,
-            history=_history(client, handoff, task),
+        event = Event(
+            task, "polling", "theirs", partner.name, history=_history(client, handoff, task)
         )
-    if seen.version_id != (handoff.task_version or "") or seen.result in ("moved", "impossible"):
-        _note(bridge, handoff, seen)
-    return Followed(handoff.id, seen.result, seen.state)
+        visits = _visits(client, handoff, task, partner.name)
+    result, state = "same", ReferralState(handoff.status)
+    with bridge.database.transaction() as session:
+        for one in (event, *visits):
+            taken = take(bridge, session, handoff.id, one, profile=partner.profile)
+            if taken is not None:
+                state = taken.state
+                result = taken.result if result in ("same", "stale") else result
+    return Followed(handoff.id, result, state)
+
+
+def _visits(
+    client: PartnerClient, handoff: HandoffRow, task: Resource, partner: str
+) -> list[Event]:
+    """The Appointments that a Task names as its output, or that are based on the order."""
+    named = [
+        str((one.get("valueReference") or {}).get("reference") or "")
+        for one in task.get("output") or []
+        if isinstance(one, dict)
+    ]
+    places = {place for one in named if (place := relative(one)).startswith("Appointment/")}
+    known = handoff.details.get("visits") or {}
+    places |= {place for place in known if place.startswith("Appointment/")}
+    found = []
+    for place in sorted(places)[:_MAX_VISITS]:
+        exchange = client.read(place)
+        body = (
+            read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None
+        )
+        if body and body.get("resourceType") == "Appointment":
+            found.append(Event(body, "polling", "theirs", partner))
+    return found
 
 
 def _history(client: PartnerClient, handoff: HandoffRow, task: Resource) -> tuple[str, ...]:
@@ -101,31 +125,3 @@ def _history(client: PartnerClient, handoff: HandoffRow, task: Resource) -> tupl
         if isinstance(entry, dict)
     ]
     return tuple(version for version in versions if isinstance(version, str))
-
-
-def _note(bridge: Bridge, handoff: HandoffRow, seen: TaskSeen) -> None:
-    now = bridge.now()
-    event: JsonObject = {
-        "at": to_instant(now),
-        "result": seen.result,
-        "version": seen.version_id,
-        "state": seen.state.value,
-    }
-    if seen.reason:
-        event["reason"] = seen.reason
-    events = list(handoff.details.get("events", []))
-    told = {name: value for name, value in event.items() if name != "at"}
-    is_news = not events or told.items() - events[-1].items()
-    if seen.result != "same" and is_news:
-        events = [*events, event][-_MAX_EVENTS:]
-    with bridge.database.transaction() as session:
-        handoffs.note_task(
-            session,
-            bridge.custodian.id,
-            handoff.id,
-            known_version=handoff.task_version,
-            status=seen.state.value,
-            version=seen.version_id,
-            details=handoff.details | {"events": events},
-            now=now,
-        )

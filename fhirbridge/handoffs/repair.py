@@ -209,12 +209,14 @@ def _carry_out(
                 session, custodian_id, row.handoff_id, version=outgoing.version, now=now
             )
         if task:
+            handoff = handoffs.get(session, custodian_id, row.handoff_id, locked=True)
             handoffs.note_places(
                 session,
                 custodian_id,
                 row.handoff_id,
                 task_reference=task,
                 order_reference=None,
+                details=handoff.details if handoff else {},
                 now=now,
             )
         kind = f"delivery-{row.state.value} {row.partner} {row.last_error_class}"

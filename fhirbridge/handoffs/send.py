@@ -8,9 +8,11 @@ from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.held import held_by
+from fhirbridge.handoffs.tasks import keep_task
+from fhirbridge.jsontypes import JsonObject
 from fhirbridge.partners.plan import SendPlan, plan
 from fhirbridge.partners.registry import Partner
-from fhirbridge.storage import handoffs, outbox, outbox_rows
+from fhirbridge.storage import handoff_keys, handoffs, outbox, outbox_rows
 from fhirbridge.storage.keys import patient_key_of
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.words import DeliveryState, ReferralState
@@ -53,23 +55,22 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
         ):
             return Receipt(identity, earlier[0].id, earlier[0].state, is_new=False)
         patient_key = patient_key_of({f"Patient/{packed.patient_id}"})
-        handoffs.put(
-            session,
-            custodian_id,
-            handoffs.HandoffRow(
-                identity,
-                outgoing.kind,
-                outgoing.source_system,
-                outgoing.record_id,
-                outgoing.version,
-                partner.name,
-                patient_key,
-                ReferralState.SENT.value,
-                now,
-                now,
-                details={"task": packed.task, "focus": packed.focus},
-            ),
+        details = known.details if known else {}
+        row = handoffs.HandoffRow(
+            identity,
+            outgoing.kind,
+            outgoing.source_system,
+            outgoing.record_id,
+            outgoing.version,
+            partner.name,
+            patient_key,
+            ReferralState.SENT.value,
+            now,
+            now,
+            details={**details, **_facts(packed)},
         )
+        handoffs.put(session, custodian_id, row)
+        keep_task(session, bridge, row, packed)
         replaced = outbox.replace_unsent(session, custodian_id, identity, now)
         item = outbox.Item(
             identity,
@@ -80,6 +81,27 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
         )
         outbox_id = outbox.enqueue(session, custodian_id, item, now)
     return Receipt(identity, outbox_id, DeliveryState.QUEUED, is_new=True, replaced=replaced)
+
+
+def _facts(packed: Package) -> JsonObject:
+    """What following and the clocks need to know; ids and codes only."""
+    resources_by_url = {e.full_url: e.resource for e in bundles.entries_of(packed.bundle)}
+    task, focus = resources_by_url[packed.task] or {}, resources_by_url[packed.focus] or {}
+    hours = [
+        one.get("valuePositiveInt")
+        for one in (task.get("restriction") or {}).get("extension") or []
+        if str(one.get("url", "")).endswith("/sla-hours")
+    ]
+    return {
+        "task": packed.task,
+        "focus": packed.focus,
+        "patient": packed.patient,
+        "taskHere": f"Task/{packed.task.removeprefix('urn:uuid:')}",
+        "orderHere": f"{focus.get('resourceType')}/{packed.focus.removeprefix('urn:uuid:')}",
+        "patientHere": f"Patient/{packed.patient_id}",
+        "priority": str(focus.get("priority") or "routine"),
+        **({"slaHours": int(hours[0])} if hours else {}),
+    }
 
 
 def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
@@ -108,13 +130,24 @@ def package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoi
         patient_key=patient_key_of({f"Patient/{patient.get('id')}"}),
         bundle=outgoing.withdrawals(),
     )
+    identity = handoff_id(bridge.custodian.namespace, outgoing, partner.name)
     return pack(
         outgoing,
-        handoff=handoff_id(bridge.custodian.namespace, outgoing, partner.name),
+        handoff=identity,
         namespace=bridge.custodian.namespace,
         base=bridge.settings.base,
         partner=partner.name,
         profile=partner.profile,
         held=held.keys(),
         now=bridge.now(),
+        another=_went_elsewhere(session, bridge, outgoing, identity),
     )
+
+
+def _went_elsewhere(session: Session, bridge: Bridge, outgoing: Outgoing, identity: str) -> bool:
+    """True if the referral's own Task belongs to a handoff to somebody else."""
+    if outgoing.kind != "referral":
+        return False
+    own = next((one for one in bundles.resources_of(outgoing.bundle, "Task")), {})
+    holders = handoff_keys.known_as(session, bridge.custodian.id, [f"Task/{own.get('id')}"])
+    return bool(holders) and identity not in holders

@@ -30,7 +30,12 @@ class Delivery:
     def word(self) -> Word:
         """Where it stands, and who owes the next step."""
         referral = ReferralState(self.handoff.status)
-        return say(self.row.state, referral, last_verdict=self.row.last_verdict)
+        return say(
+            self.row.state,
+            referral,
+            last_verdict=self.row.last_verdict,
+            details=self.handoff.details,
+        )
 
     def to_json(self) -> JsonObject:
         """The delivery for programs; without `attempts` where they were not asked for."""

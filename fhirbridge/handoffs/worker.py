@@ -11,7 +11,10 @@ from datetime import datetime
 
 from fhirbridge import telemetry
 from fhirbridge.bridge import Bridge
+from fhirbridge.handoffs.alarms import ring_next
 from fhirbridge.handoffs.deliver import Attempted, attempt
+from fhirbridge.handoffs.expiry import expire
+from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.follow import CLOSED, Followed, follow_next
 from fhirbridge.storage import handoffs, outbox
 
@@ -46,9 +49,20 @@ def drain(bridge: Bridge, *, crew: Crew | None = None, heard: Heard = _say_nothi
     while attempted := attempt(bridge, owner, per_partner=per_partner):
         heard(attempted)
         count += 1
-    while followed := follow_next(bridge):
-        heard(followed)
+    began = bridge.now()  # a Task that is looked at often must not keep us for ever
+    while _look(bridge, heard, due_by=began):
+        pass
     return count
+
+
+def _look(bridge: Bridge, heard: Heard, *, due_by: datetime | None = None) -> bool:
+    """Take in what partners wrote, look at the Task whose turn it is, let a clock ring, end what
+    is too old. False if there was nothing to do."""
+    taken = read_feed(bridge)
+    followed = follow_next(bridge, due_by=due_by)
+    if followed is not None:
+        heard(followed)
+    return any((taken, followed, ring_next(bridge), expire(bridge)))
 
 
 def work(
@@ -95,15 +109,13 @@ def _deliver_until(
 def _follow_until(bridge: Bridge, stop: threading.Event, heard: Heard) -> None:
     while not stop.is_set():
         try:
-            followed = follow_next(bridge)
+            is_busy = _look(bridge, heard)
         except Exception as exc:  # as above
             telemetry.unexpected(exc, "Following")
             stop.wait(_AFTER_FAULT_SECONDS)
             continue
-        if followed is None:
+        if not is_busy:
             stop.wait(_idle_seconds(bridge, _next_look_at(bridge)))
-        else:
-            heard(followed)
 
 
 def _next_delivery_at(bridge: Bridge) -> datetime | None:

@@ -120,6 +120,7 @@ class PartnerSession:
         *,
         limits: Limits | None = None,
         allow_http: bool = False,
+        headers: Mapping[str, str] | None = None,
         before_request: Callable[[], None] | None = None,
     ) -> None:
         self.base_url = check_base_url(base_url, allow_http=allow_http)
@@ -129,6 +130,7 @@ class PartnerSession:
         self._session.auth = _NoAuth()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.update({"User-Agent": "fhirbridge", "Accept-Encoding": "gzip"})
+        self._session.headers.update(dict(headers or {}))
 
     def __enter__(self) -> Self:
         return self

@@ -1,22 +1,34 @@
 """A registered partner: where it is, how it is treated, what it said it can do."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.abilities import Abilities, abilities_of
 from fhirbridge.partners.client import PartnerClient, unreachable
 from fhirbridge.partners.http import Answer, Limits, PartnerSession, check_base_url
+from fhirbridge.partners.pace import Pace
 from fhirbridge.partners.verdict import read_body
+from fhirbridge.workflow.clocks import calendar_of
 from fhirbridge.workflow.retry import Policy
 from fhirbridge.workflow.words import Profile
+
+NPI = "http://hl7.org/fhir/sid/us-npi"
 
 
 @dataclass(frozen=True, slots=True)
 class Partner:
     """One partner. `policy` is stamped on each delivery when it is enqueued; `follow_seconds` is
-    the time between two looks at a Task (Gravity asks for 15 minutes at least)."""
+    the time between two looks at a Task (Gravity asks for 15 minutes at least).
+
+    `headers` go with every request; `requests_per_second` 0 is no limit; `window` are the days and
+    hours in which is sent, `calendar` those in which its people work, both in `timezone`;
+    `recipient` is the organization behind it, as a consent may name it; `probe` what a trial of
+    its look-up showed.
+    """
 
     name: str
     base_url: str
@@ -24,13 +36,36 @@ class Partner:
     profile: Profile = "base"
     policy: Policy = field(default_factory=Policy)
     follow_seconds: float = 900.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    requests_per_second: float = 0.0
+    timezone: str = ""
+    window: JsonObject = field(default_factory=dict)
+    calendar: JsonObject = field(default_factory=dict)
+    recipient: Recipient | None = None
+    probe: JsonObject = field(default_factory=dict)
     capability: Resource | None = None
     capability_at: datetime | None = None
 
     @property
     def abilities(self) -> Abilities:
-        """What its CapabilityStatement offers."""
-        return abilities_of(self.capability)
+        """What its CapabilityStatement offers, less what a trial disproved."""
+        offered = abilities_of(self.capability)
+        if not offered.known:
+            return offered
+        if self.probe.get("lookUp") is False:
+            offered = replace(offered, find=frozenset())
+        if self.probe.get("conditionalCreate") is False:
+            offered = replace(offered, conditional_create=frozenset())
+        return offered
+
+    def takes_at(self, now: datetime) -> bool:
+        """True if deliveries may be sent now."""
+        if not self.window:
+            return True
+        hours = calendar_of(self.window)
+        local = now.astimezone(ZoneInfo(self.timezone or "UTC"))
+        is_open = hours.opens <= local.time() < hours.closes
+        return hours.is_open_on(local.date()) and is_open
 
     def settings(self) -> JsonObject:
         """What is stored beside name, address and CapabilityStatement."""
@@ -39,6 +74,13 @@ class Partner:
             "profile": self.profile,
             "policy": self.policy.to_json(),
             "followSeconds": self.follow_seconds,
+            "headers": dict(self.headers),
+            "requestsPerSecond": self.requests_per_second,
+            "timezone": self.timezone,
+            "window": dict(self.window),
+            "calendar": dict(self.calendar),
+            "recipient": recipient_json(self.recipient),
+            "probe": dict(self.probe),
         }
 
     @classmethod
@@ -59,6 +101,13 @@ class Partner:
             profile=settings.get("profile") or "base",
             policy=Policy.from_json(settings.get("policy") or {}),
             follow_seconds=float(settings.get("followSeconds") or 900.0),
+            headers=settings.get("headers") or {},
+            requests_per_second=float(settings.get("requestsPerSecond") or 0.0),
+            timezone=settings.get("timezone") or "",
+            window=settings.get("window") or {},
+            calendar=settings.get("calendar") or {},
+            recipient=recipient_of(settings.get("recipient")),
+            probe=settings.get("probe") or {},
             capability=capability,
             capability_at=capability_at,
         )
@@ -81,7 +130,8 @@ class Partner:
             self.base_url,
             limits=limits,
             allow_http=self.allow_http,
-            before_request=before_request,
+            headers=self.headers,
+            before_request=Pace(self.requests_per_second, before_request),
         )
         return PartnerClient(session, request_id=request_id)
 
@@ -93,3 +143,28 @@ def fetch_capability(client: PartnerClient, name: str) -> Resource:
     if body is None or body.get("resourceType") != "CapabilityStatement":
         raise unreachable(exchange, name)
     return body
+
+
+def recipient_of(data: JsonObject | None) -> Recipient | None:
+    """The organization behind a partner, as it is written in its settings."""
+    if not data:
+        return None
+    npi = data.get("npi")
+    return Recipient(
+        str(data.get("name") or ""),
+        ((NPI, str(npi)),) if npi else (),
+        tuple(str(code) for code in data.get("classes") or ()),
+        bool(data.get("coveredEntity")),
+    )
+
+
+def recipient_json(recipient: Recipient | None) -> JsonObject | None:
+    """The same, to be stored and shown."""
+    if recipient is None:
+        return None
+    return {
+        "name": recipient.name,
+        "npi": dict(recipient.identifiers).get(NPI),
+        "classes": list(recipient.classes),
+        "coveredEntity": recipient.covered_entity,
+    }

@@ -1,27 +1,36 @@
-"""The feed of changes: versions in the order of their commit, without gaps, and who read how far."""
+"""The feed of changes: versions in the order of their commit, and who has read how far."""
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
-from fhirbridge.storage.session import Session
+from fhirbridge.storage.session import Session, Statement
 from fhirbridge.storage.tables import feed_positions, resource_versions
 from fhirbridge.storage.versions import COLUMNS, ResourceVersion, version_of
 
 _v = resource_versions.c
 _p = feed_positions.c
+_AFTER = Statement(
+    sa.select(*COLUMNS)
+    .select_from(resource_versions)
+    .where(
+        _v.custodian_id == bindparam("custodian_id"),
+        _v.seq > bindparam("seq"),
+        sa.or_(_v.resource_type == bindparam("one"), _v.resource_type == bindparam("other")),
+    )
+    .order_by(_v.seq)
+    .limit(bindparam("count", type_=sa.Integer))
+)
 
 
 def after(
-    session: Session, custodian_id: int, seq: int, *, types: tuple[str, ...], limit: int = 100
+    session: Session, custodian_id: int, seq: int, *, types: tuple[str, str], limit: int = 100
 ) -> list[ResourceVersion]:
-    """Versions of these types behind a number, oldest first."""
-    query = (
-        sa.select(*COLUMNS)
-        .select_from(resource_versions)
-        .where(_v.custodian_id == custodian_id, _v.seq > seq, _v.resource_type.in_(types))
-        .order_by(_v.seq)
-        .limit(limit)
+    """Versions of these two types behind a number, oldest first."""
+    one, other = types
+    rows = session.rows(
+        _AFTER, custodian_id=custodian_id, seq=seq, one=one, other=other, count=limit
     )
-    return [version_of(tuple(row)) for row in session.execute(query)]
+    return [version_of(row) for row in rows]
 
 
 def newest(session: Session, custodian_id: int, *, types: tuple[str, ...]) -> int:
@@ -38,9 +47,7 @@ def position(session: Session, custodian_id: int, reader: str) -> int:
     return int(session.execute(sa.select(_p.seq).where(mine)).scalar() or 0)
 
 
-def advance(
-    session: Session, custodian_id: int, reader: str, *, known: int, seq: int
-) -> bool:
+def advance(session: Session, custodian_id: int, reader: str, *, known: int, seq: int) -> bool:
     """Note how far a reader has come; False if another process was there first."""
     mine = (_p.custodian_id == custodian_id) & (_p.reader == reader)
     moved = sa.update(feed_positions).where(mine & (_p.seq == known)).values(seq=seq)

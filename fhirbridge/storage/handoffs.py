@@ -57,10 +57,34 @@ def put(session: Session, custodian_id: int, row: HandoffRow) -> None:
     )
 
 
-def get(session: Session, custodian_id: int, handoff_id: str) -> HandoffRow | None:
-    """The handoff with this id, or None."""
-    row = session.execute(sa.select(handoffs).where(_mine(custodian_id, handoff_id))).first()
+def get(
+    session: Session, custodian_id: int, handoff_id: str, *, locked: bool = False
+) -> HandoffRow | None:
+    """The handoff with this id, or None; `locked` against other writers until the commit."""
+    query = sa.select(handoffs).where(_mine(custodian_id, handoff_id))
+    row = session.execute(query.with_for_update() if locked else query).first()
     return _row(row) if row else None
+
+
+def list_rows(
+    session: Session,
+    custodian_id: int,
+    *,
+    source_system: str = "",
+    partner: str = "",
+    limit: int = 100,
+) -> list[HandoffRow]:
+    """Rows, those first that changed last; of this source system and partner if given."""
+    query = (
+        sa.select(handoffs)
+        .where(handoffs.c.custodian_id == custodian_id)
+        .order_by(handoffs.c.updated_at.desc(), handoffs.c.id)
+    )
+    if source_system:
+        query = query.where(handoffs.c.source_system == source_system)
+    if partner:
+        query = query.where(handoffs.c.partner == partner)
+    return [_row(row) for row in session.execute(query.limit(limit))]
 
 
 def note_version(
@@ -81,6 +105,7 @@ def note_places(
     *,
     task_reference: str | None,
     order_reference: str | None,
+    details: JsonObject,
     now: datetime,
 ) -> None:
     """Keep where the partner holds the Task and what it asks for; it is looked at from now on."""
@@ -90,35 +115,32 @@ def note_places(
         .values(
             task_reference=task_reference,
             order_reference=order_reference,
+            details=details,
             follow_at=now,
             updated_at=now,
         )
     )
 
 
-def note_task(
+def note_state(
     session: Session,
     custodian_id: int,
     handoff_id: str,
     *,
-    known_version: str | None,
     status: str,
-    version: str,
+    version: str | None,
     details: JsonObject,
     now: datetime,
-) -> bool:
-    """Keep what a partner's Task said. False if someone else noted another version meanwhile."""
-    known = (
-        handoffs.c.task_version.is_(None)
-        if known_version is None
-        else handoffs.c.task_version == known_version
-    )
-    changed = session.execute(
+) -> None:
+    """Keep where a handoff stands, and the version of the partner's Task that said so.
+
+    For a row that was read `locked` in the same transaction.
+    """
+    session.execute(
         sa.update(handoffs)
-        .where(_mine(custodian_id, handoff_id) & known)
+        .where(_mine(custodian_id, handoff_id))
         .values(status=status, task_version=version, details=details, updated_at=now)
     )
-    return changed.rowcount == 1
 
 
 def next_to_follow(

@@ -106,6 +106,20 @@ def list_rows(
     return [row_of(row) for row in session.execute(query.limit(limit))]
 
 
+def oldest_queued(
+    session: Session, custodian_id: int, partner: str, *, limit: int
+) -> list[OutboxRow]:
+    """The queued rows of a partner, those first that wait longest."""
+    query = (
+        sa.select(*_WITHOUT_BODY)
+        .where(_o.custodian_id == custodian_id, _o.partner == partner)
+        .where(_o.state == DeliveryState.QUEUED.value)
+        .order_by(_o.enqueued_at, _o.id)
+        .limit(limit)
+    )
+    return [row_of(row) for row in session.execute(query)]
+
+
 def attempts_of(session: Session, custodian_id: int, outbox_id: int) -> list[AttemptRow]:
     """The attempts of a row, first one first."""
     columns = outbox_attempts.c

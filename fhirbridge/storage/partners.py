@@ -60,6 +60,14 @@ def all_of(session: Session, custodian_id: int) -> list[PartnerRow]:
     return [_row(row) for row in session.execute(query)]
 
 
+def settings_of(session: Session, custodian_id: int) -> dict[str, JsonObject]:
+    """The settings of all partners by name, without their CapabilityStatements."""
+    query = sa.select(partners.c.name, partners.c.settings).where(
+        partners.c.custodian_id == custodian_id
+    )
+    return {row.name: row.settings for row in session.execute(query)}
+
+
 def _row(row: sa.Row[Any]) -> PartnerRow:
     return PartnerRow(
         row.name,

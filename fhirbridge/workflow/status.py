@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fhirbridge.jsontypes import Resource
+from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.workflow.transitions import is_reachable
+from fhirbridge.workflow.visits import NOT_SEEN, is_closed
 from fhirbridge.workflow.words import (
     DELIVERY,
     REFERRAL,
@@ -17,20 +18,39 @@ from fhirbridge.workflow.words import (
 )
 
 _TRYING_AGAIN = Word("Will be tried again", "system", "It is sent at the next try.")
+_CLOSED = Word("Closed for a stated reason", "none", "Nothing is left to do.")
 _ANSWER_LOST = Word(
     "Answer lost", "system", "The partner is asked what arrived before anything is sent again."
 )
 
 
-def say(delivery: DeliveryState, referral: ReferralState, *, last_verdict: str | None) -> Word:
-    """The word for a handoff: transport speaks until it is delivered, then the partner's Task."""
-    if delivery is DeliveryState.DELIVERED:
-        return REFERRAL[referral].word
+def say(
+    delivery: DeliveryState,
+    referral: ReferralState,
+    *,
+    last_verdict: str | None,
+    details: JsonObject | None = None,
+) -> Word:
+    """The word for a handoff: transport speaks until it is delivered, then the partner's Task.
+
+    `details` are the facts of the handoff: visits that were seen, and why it was closed.
+    """
+    if delivery is DeliveryState.DELIVERED or (details or {}).get("closedFor"):
+        return say_referral(referral, details or {})
     if delivery is DeliveryState.QUEUED and last_verdict == "retry":
         return _TRYING_AGAIN
     if delivery is DeliveryState.QUEUED and last_verdict == "unknown":
         return _ANSWER_LOST
     return DELIVERY[delivery]
+
+
+def say_referral(referral: ReferralState, details: JsonObject) -> Word:
+    """The word for a referral that is where it should be."""
+    if details.get("closedFor"):
+        return _CLOSED
+    if referral is ReferralState.COMPLETED and not is_closed(referral, details):
+        return NOT_SEEN
+    return REFERRAL[referral].word
 
 
 @dataclass(frozen=True, slots=True)

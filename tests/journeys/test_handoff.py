@@ -224,7 +224,7 @@ def test_an_impossible_move_is_kept_apart(bridge: Bridge, ehr: Ehr) -> None:
 
     now = view.show(bridge, str(shown.row.id))
     events = now.handoff.details["events"]
-    assert now.word.text == "Done"
+    assert now.word.text == "Reported done, no visit seen"
     assert [event["result"] for event in events] == ["moved", "impossible"]
     assert events[1]["reason"]
 

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from fhirbridge.workflow.status import is_older, say, see_task
-from fhirbridge.workflow.words import DeliveryState, ReferralState
+from fhirbridge.workflow.transitions import is_reachable
+from fhirbridge.workflow.words import REFERRAL, DeliveryState, ReferralState
 
 S = ReferralState
 
@@ -66,3 +67,22 @@ def test_transport_speaks_until_delivery_then_the_task() -> None:
     assert say(DeliveryState.QUEUED, S.SENT, last_verdict="unknown").text == "Answer lost"
     assert say(DeliveryState.DELIVERED, S.ACCEPTED, last_verdict="delivered").text == "Accepted"
     assert say(DeliveryState.REFUSED, S.SENT, last_verdict="refused").next_by == "sender"
+
+
+@pytest.mark.parametrize("profile", ["base", "bser", "gravity"])
+def test_every_move_is_taken_if_allowed_moves_lead_there_and_kept_apart_if_not(
+    profile: str,
+) -> None:
+    wrong = []
+    for source in S:
+        for target in S:
+            said = task(REFERRAL[target].task_status(profile), "2", target.value)  # type: ignore[arg-type]
+            seen = see_task(said, state=source, version_id="1", profile=profile)  # type: ignore[arg-type]
+            allowed = is_reachable(source, target, profile)  # type: ignore[arg-type]
+            expected = ("moved", target) if allowed else ("impossible", source)
+            if source is target:
+                expected = ("same", source)
+            if (seen.result, seen.state) != expected:
+                wrong.append((source, target, seen))
+
+    assert wrong == []

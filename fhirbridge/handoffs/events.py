@@ -1,0 +1,257 @@
+"""What is said about a referral from outside, taken in one way whoever brings it.
+
+A Task or an Appointment may come by polling, by REST or by notification, late, twice or about
+somebody else. It moves the referral by an allowed move, changes nothing, or is set aside with a
+reason. Source: domain.md 1.5, 4.4; 360X out-of-order tests.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.clock import to_instant
+from fhirbridge.fhir import references, wire
+from fhirbridge.handoffs import alarms
+from fhirbridge.handoffs.tasks import mirror
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.storage import handoffs, quarantine
+from fhirbridge.storage.handoffs import HandoffRow
+from fhirbridge.storage.quarantine import Kept
+from fhirbridge.storage.session import Session
+from fhirbridge.workflow.status import is_older, see_task
+from fhirbridge.workflow.transitions import is_reachable
+from fhirbridge.workflow.visits import STATES, visit_of
+from fhirbridge.workflow.words import Profile, ReferralState, read_task
+
+Source = Literal["polling", "rest", "notification", "person"]
+# whose version history counts: the partner's own server, or ours that the partner writes to
+Side = Literal["theirs", "ours"]
+Result = Literal["moved", "same", "stale", "impossible"]
+_MAX_EVENTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Task or an Appointment as it was seen. `history` has version ids, newest first."""
+
+    resource: Resource
+    source: Source
+    side: Side
+    partner: str = ""
+    history: tuple[str, ...] = ()
+    by: str = ""
+    transcribed: bool = False
+
+    @property
+    def reference(self) -> str:
+        """`Type/id` at its server, "" without an id."""
+        resource_id = self.resource.get("id")
+        return f"{self.resource['resourceType']}/{resource_id}" if resource_id else ""
+
+    @property
+    def version(self) -> str:
+        """The version at its server."""
+        return str((self.resource.get("meta") or {}).get("versionId") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an event led to; `code` says why it was set aside."""
+
+    handoff_id: str
+    result: Result
+    state: ReferralState
+    code: str = ""
+
+
+def take(
+    bridge: Bridge, session: Session, handoff_id: str, event: Event, *, profile: Profile = "base"
+) -> Taken | None:
+    """Let an event move a handoff inside the caller's transaction; None for an unknown handoff."""
+    handoff = handoffs.get(session, bridge.custodian.id, handoff_id, locked=True)
+    if handoff is None:
+        return None
+    state = ReferralState(handoff.status)
+    code, reason = _stranger(handoff, event)
+    if code:
+        set_aside(bridge, session, event, code=code, reason=reason, handoff=handoff)
+        return Taken(handoff_id, "impossible", state, code)
+    if event.resource["resourceType"] == "Appointment":
+        return _take_visit(bridge, session, handoff, event, profile)
+    return _take_task(bridge, session, handoff, event, profile)
+
+
+def set_aside(
+    bridge: Bridge,
+    session: Session,
+    event: Event,
+    *,
+    code: str,
+    reason: str,
+    handoff: HandoffRow | None = None,
+) -> bool:
+    """Keep an event that leads nowhere, and tell people once; False if it is kept already."""
+    fresh = quarantine.keep(
+        session,
+        bridge.custodian.id,
+        Kept(
+            event.partner or (handoff.partner if handoff else ""),
+            event.source,
+            event.reference,
+            event.version,
+            code,
+            reason,
+            wire.dump(event.resource),
+            bridge.now(),
+            handoff.id if handoff else None,
+            handoff.patient_key if handoff else 0,
+        ),
+    )
+    if fresh:
+        alarms.quarantined(bridge, session, event.partner, handoff, code)
+    return fresh
+
+
+def _stranger(handoff: HandoffRow, event: Event) -> tuple[str, str]:
+    """Why an event cannot be about this handoff: code and reason, ("", "") if it can."""
+    resource, details = event.resource, handoff.details
+    ours = event.side == "ours"
+    if resource["resourceType"] == "Task":
+        said = [str((resource.get("for") or {}).get("reference") or "")]
+        expected = str(details.get("patientHere" if ours else "patientThere") or "")
+        order = str((resource.get("focus") or {}).get("reference") or "")
+        place = str(details.get("orderHere") if ours else handoff.order_reference or "")
+        if order and place and _differ(order, place):
+            return "other-order", "The Task is about another order than the one that was sent."
+    else:
+        actors = [
+            str((one.get("actor") or {}).get("reference") or "")
+            for one in resource.get("participant") or []
+            if isinstance(one, dict)
+        ]
+        said = [one for one in actors if references.parse(one).resource_type == "Patient"]
+        expected = str(details.get("patientHere" if ours else "patientThere") or "")
+    if expected and any(one and _differ(one, expected) for one in said):
+        kind = resource["resourceType"]
+        return "other-patient", f"The {kind} names another patient than the referral."
+    return "", ""
+
+
+def _differ(one: str, other: str) -> bool:
+    """True if two references mean different resources of one server, whatever their base."""
+    first, second = references.parse(one), references.parse(other)
+    known = (first.resource_type, second.resource_type)
+    return all(known) and (known[0], first.resource_id) != (known[1], second.resource_id)
+
+
+def _take_task(
+    bridge: Bridge, session: Session, handoff: HandoffRow, event: Event, profile: Profile
+) -> Taken:
+    state = ReferralState(handoff.status)
+    known = str(handoff.details.get("versionHere") or "")
+    if event.side == "theirs":
+        known = handoff.task_version or ""
+    seen = see_task(
+        event.resource, state=state, version_id=known, profile=profile, history=event.history
+    )
+    details = dict(handoff.details)
+    result, target, code = seen.result, seen.state, ""
+    reading = read_task(event.resource, profile)
+    said = reading.state.value if reading else ""
+    if result in ("moved", "impossible") and said and said == details.get("taskSaid"):
+        result, target = "same", state  # it says what it said before; a visit told us more since
+    if result == "impossible":
+        code = "impossible-move" if reading else "unknown-status"
+        set_aside(bridge, session, event, code=code, reason=seen.reason, handoff=handoff)
+    elif result != "stale" and said:
+        details["taskSaid"] = said
+    if event.side == "ours":
+        details["versionHere"] = seen.version_id
+    version = seen.version_id if event.side == "theirs" else handoff.task_version
+    if result == "moved":
+        details["why"] = _reason_code(event.resource)
+    told = seen.reason if result in ("impossible", "stale") else ""
+    _write(bridge, session, handoff, event, details, result, target, told, version)
+    return Taken(handoff.id, result, target, code)
+
+
+def _take_visit(
+    bridge: Bridge, session: Session, handoff: HandoffRow, event: Event, profile: Profile
+) -> Taken:
+    """An Appointment: what it says counts where the referral can come to it."""
+    state = ReferralState(handoff.status)
+    visit = visit_of(event.resource, event.reference or "Appointment")
+    details = dict(handoff.details)
+    visits = dict(details.get("visits") or {})
+    before = visits.get(visit.reference)
+    if before and visit.version and is_older(visit.version, before["version"], event.history):
+        return Taken(handoff.id, "stale", state)
+    if before and before == visit.to_json():
+        return Taken(handoff.id, "same", state)
+    visits[visit.reference] = visit.to_json()
+    details["visits"] = visits
+    target = STATES.get(visit.status)
+    result: Result = "same"
+    if target is not None and target is not state:
+        if is_reachable(state, target, profile):
+            result = "moved"
+        elif not visit.is_attended:  # a visit that took place is a fact, whatever the Task says
+            reason = f"A referral that was {state.value} cannot become {target.value}."
+            set_aside(
+                bridge, session, event, code="impossible-move", reason=reason, handoff=handoff
+            )
+            return Taken(handoff.id, "impossible", state, "impossible-move")
+    after = target if result == "moved" and target else state
+    _write(bridge, session, handoff, event, details, result, after, "", handoff.task_version)
+    return Taken(handoff.id, result, after)
+
+
+def _write(
+    bridge: Bridge,
+    session: Session,
+    handoff: HandoffRow,
+    event: Event,
+    details: JsonObject,
+    result: Result,
+    state: ReferralState,
+    reason: str,
+    version: str | None,
+) -> None:
+    now = bridge.now()
+    told: JsonObject = {
+        "result": result,
+        "source": event.source,
+        "resource": event.resource["resourceType"],
+        "version": event.version,
+        "state": state.value,
+    }
+    if reason:
+        told["reason"] = reason
+    if event.by:
+        told["by"] = event.by
+    if event.transcribed:
+        told["transcribed"] = True
+    events = list(details.get("events", []))
+    last = {name: value for name, value in events[-1].items() if name != "at"} if events else {}
+    if result != "same" and told != last:
+        details["events"] = [*events, {"at": to_instant(now), **told}][-_MAX_EVENTS:]
+    handoffs.note_state(
+        session,
+        bridge.custodian.id,
+        handoff.id,
+        status=state.value,
+        version=version,
+        details=details,
+        now=now,
+    )
+    if result == "moved" and event.side == "theirs":
+        mirror(session, bridge, handoff, state)
+    alarms.moved(bridge, session, handoff, state=state, details=details)
+
+
+def _reason_code(task: Resource) -> str:
+    """The coded reason of a Task's status, "" without one; its text may quote the record."""
+    for coding in (task.get("statusReason") or {}).get("coding") or []:
+        if isinstance(coding, dict) and isinstance(coding.get("code"), str):
+            return str(coding["code"])
+    return ""

@@ -1,0 +1,123 @@
+"""What partners write to us by REST, read from the feed of versions in the order of their commit.
+
+A Task or an Appointment that belongs to a handoff of ours moves it; a Task that asks us for
+something is an inbound referral; one that names a referral of ours wrongly is set aside.
+"""
+
+from collections.abc import Iterator
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.errors import NotFound
+from fhirbridge.fhir import references, wire
+from fhirbridge.handoffs import engagement, inbound, partners
+from fhirbridge.handoffs.events import Event, Taken, set_aside, take
+from fhirbridge.handoffs.tasks import tokens
+from fhirbridge.jsontypes import Resource
+from fhirbridge.storage import changes, handoff_keys, handoffs
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.versions import ResourceVersion
+from fhirbridge.workflow.words import Profile
+
+READER = "referrals"
+_TYPES = ("Task", "Appointment")
+_AT_ONCE = 50
+
+
+def read_feed(bridge: Bridge) -> list[Taken] | None:
+    """Take in the next versions; None if there are none. One process at a time has a version."""
+    custodian_id = bridge.custodian.id
+    with bridge.database.read() as session:
+        known = changes.position(session, custodian_id, READER)
+        if not changes.after(session, custodian_id, known, types=_TYPES, limit=1):
+            return None
+    with bridge.database.transaction() as session:
+        known = changes.position(session, custodian_id, READER)
+        found = changes.after(session, custodian_id, known, types=_TYPES, limit=_AT_ONCE)
+        if not found or not changes.advance(
+            session, custodian_id, READER, known=known, seq=found[-1].seq
+        ):
+            return None
+        taken = [one for version in found for one in _take_version(bridge, session, version)]
+        patients = {
+            patient
+            for version in found
+            if version.resource_type == "Appointment" and not version.deleted
+            for patient in engagement.patients_to_look_at(wire.parse(version.content))
+        }
+        for patient in sorted(patients):
+            engagement.look(bridge, session, patient)
+        return taken
+
+
+def _take_version(bridge: Bridge, session: Session, version: ResourceVersion) -> Iterator[Taken]:
+    if version.deleted:
+        return
+    yield from route(bridge, session, Event(wire.parse(version.content), "rest", "ours"))
+
+
+def route(bridge: Bridge, session: Session, event: Event) -> Iterator[Taken]:
+    """Find the handoffs that a Task or an Appointment is about, and let it move them."""
+    owners = owners_of(bridge, session, event)
+    for handoff_id in owners:
+        taken = take(
+            bridge, session, handoff_id, event, profile=_profile(bridge, session, handoff_id)
+        )
+        if taken is not None:
+            yield taken
+    if owners or event.resource["resourceType"] != "Task":
+        return
+    asked = inbound.recognise(bridge, session, event)
+    if asked is not None:
+        yield asked
+    elif event.side == "theirs" or _claims_ours(bridge, session, event.resource):
+        reason = "The Task names a referral that was never sent from here."
+        set_aside(bridge, session, event, code="unknown-referral", reason=reason)
+
+
+def owners_of(bridge: Bridge, session: Session, event: Event) -> list[str]:
+    """The ids of the handoffs that an event is about."""
+    resource, custodian_id = event.resource, bridge.custodian.id
+    if resource["resourceType"] == "Task":
+        mine = event.reference if event.side == "ours" else f"{event.partner} {event.reference}"
+        by_place = handoff_keys.known_as(session, custodian_id, [mine] if event.reference else [])
+        return by_place or handoff_keys.known_as(session, custodian_id, tokens(resource))
+    here = "order" if event.side == "ours" else f"{event.partner} order"
+    orders = []
+    for one in resource.get("basedOn") or []:
+        target = references.parse(str(one.get("reference") or "") if isinstance(one, dict) else "")
+        if target.resource_type:
+            orders.append(f"{here} {references.write(target.resource_type, target.resource_id)}")
+    candidates = handoff_keys.known_as(session, custodian_id, orders)
+    if len(candidates) <= 1:
+        return candidates
+    return _of_partner(bridge, session, event, candidates)
+
+
+def _of_partner(bridge: Bridge, session: Session, event: Event, candidates: list[str]) -> list[str]:
+    """Of several handoffs on one order, those that already know this Appointment, or nobody."""
+    chosen = []
+    for handoff_id in candidates:
+        handoff = handoffs.get(session, bridge.custodian.id, handoff_id)
+        if handoff and (
+            event.reference in (handoff.details.get("visits") or {})
+            or (event.partner and handoff.partner == event.partner)
+        ):
+            chosen.append(handoff_id)
+    return chosen
+
+
+def _claims_ours(bridge: Bridge, session: Session, task: Resource) -> bool:
+    """True if one of its identifiers is of a system of ours, and no document of ours made it."""
+    if inbound.is_of_a_document(bridge, session, task):
+        return False
+    base = bridge.settings.base
+    ours = (f"{base}/handoff|", f"{base}/identifier/referral", f"{base}/referral/")
+    return any(token.startswith(ours) for token in tokens(task))
+
+
+def _profile(bridge: Bridge, session: Session, handoff_id: str) -> Profile:
+    handoff = handoffs.get(session, bridge.custodian.id, handoff_id)
+    try:
+        return partners.load(session, bridge, handoff.partner).profile if handoff else "base"
+    except NotFound:
+        return "base"

@@ -1,0 +1,72 @@
+"""Notifications of partners: a Bundle with Tasks and Appointments of theirs, or only their names.
+
+Taken are: a subscription notification (R4 backport: `history` with a status Parameters), a message,
+a collection, a transaction or a searchset. What only names a Task makes us look at it at once.
+"""
+
+from dataclasses import dataclass
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.fhir import bundles, references
+from fhirbridge.handoffs import partners
+from fhirbridge.handoffs.events import Event, Taken
+from fhirbridge.handoffs.feed import route
+from fhirbridge.jsontypes import Resource
+from fhirbridge.storage import handoff_keys, handoffs
+
+_TAKEN_TYPES = ("Task", "Appointment")
+_MOST_ENTRIES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """What a notification led to: events taken in, and how many Tasks will be looked at now."""
+
+    taken: tuple[Taken, ...]
+    to_look_at: int
+
+
+def notify(bridge: Bridge, partner_name: str, bundle: Resource) -> Notified:
+    """Take a partner's notification in. Raises NotFound, or InvalidContent if it is no Bundle."""
+    if bundle.get("resourceType") != "Bundle":
+        raise InvalidContent(Issue("structure", "A notification is a Bundle.", expression=("$",)))
+    entries = list(bundles.entries_of(bundle))
+    if len(entries) > _MOST_ENTRIES:
+        words = f"A notification has at most {_MOST_ENTRIES} entries."
+        raise InvalidContent(Issue("too-long", words, expression=("Bundle.entry",)))
+    with bridge.database.transaction() as session:
+        partner = partners.load(session, bridge, partner_name)
+        taken: list[Taken] = []
+        told: set[str] = set()
+        # appointments after tasks: they say the finer thing
+        for resource_type in _TAKEN_TYPES:
+            for entry in entries:
+                resource = entry.resource
+                if resource and resource.get("resourceType") == resource_type:
+                    event = Event(resource, "notification", "theirs", partner.name)
+                    told.add(event.reference)
+                    taken += route(bridge, session, event)
+        named = {name for name in _named(bundle, partner.base_url) if name not in told}
+        looked = handoff_keys.known_as(
+            session, bridge.custodian.id, [f"{partner.name} {name}" for name in named]
+        )
+        for handoff_id in looked:
+            handoffs.follow_again(session, bridge.custodian.id, handoff_id, at=bridge.now())
+    return Notified(tuple(taken), len(looked))
+
+
+def _named(bundle: Resource, base_url: str) -> set[str]:
+    """The Tasks that a notification names without carrying them."""
+    texts = [entry.full_url for entry in bundles.entries_of(bundle)]
+    texts += [str(entry.request.get("url") or "") for entry in bundles.entries_of(bundle)]
+    for resource in bundles.resources_of(bundle):
+        texts += [
+            str(found.reference.get("reference") or "") for found in references.walk(resource)
+        ]
+    found = set()
+    for text in texts:
+        parsed = references.parse(text.removeprefix(f"{base_url}/"))
+        if parsed.resource_type == "Task":
+            found.add(references.write("Task", parsed.resource_id))
+    return found

@@ -1,0 +1,163 @@
+"""Handoffs and referrals as coordinators see them: where each stands and who owes the next step.
+
+Ids, codes and times only; the document itself is read through `inbound.document_of` or `/api`.
+"""
+
+from dataclasses import dataclass
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.clock import to_instant
+from fhirbridge.errors import Issue, NotFound
+from fhirbridge.handoffs import closing, view
+from fhirbridge.handoffs.closing import Continuity
+from fhirbridge.jsontypes import JsonObject
+from fhirbridge.storage import alerts, handoffs, outbox_rows, quarantine
+from fhirbridge.storage.alerts import Alert
+from fhirbridge.storage.handoffs import HandoffRow
+from fhirbridge.storage.outbox_rows import OutboxRow
+from fhirbridge.storage.quarantine import Kept
+from fhirbridge.workflow.status import say, say_referral
+from fhirbridge.workflow.transitions import next_states
+from fhirbridge.workflow.words import Profile, ReferralState, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One handoff or inbound referral. What is below `delivery` only where it is shown alone."""
+
+    handoff: HandoffRow
+    delivery: OutboxRow | None
+    alerts: tuple[Alert, ...] = ()
+    set_aside: tuple[Kept, ...] = ()
+    continuity: Continuity | None = None
+
+    @property
+    def direction(self) -> str:
+        """`outbound` or `inbound`."""
+        return str(self.handoff.details.get("direction") or "outbound")
+
+    @property
+    def word(self) -> Word:
+        """Where it stands, and who owes the next step: sender and receiver as in the referral."""
+        state = ReferralState(self.handoff.status)
+        if self.delivery is None:
+            return say_referral(state, self.handoff.details)
+        return say(
+            self.delivery.state,
+            state,
+            last_verdict=self.delivery.last_verdict,
+            details=self.handoff.details,
+        )
+
+    def to_json(self) -> JsonObject:
+        """The case for programs."""
+        row, word = self.handoff, self.word
+        shown: JsonObject = {
+            "id": row.id,
+            "direction": self.direction,
+            "kind": row.kind,
+            "partner": row.partner or None,
+            "state": row.status,
+            "word": word.text,
+            "nextStepBy": word.next_by,
+            "nextStep": word.next_step,
+            "priority": row.details.get("priority", "routine"),
+            "done": closing.is_done(row),
+            "task": row.details.get("taskHere"),
+            "order": row.details.get("orderHere"),
+            "updatedAt": to_instant(row.updated_at),
+        }
+        if self.continuity is not None:
+            state = ReferralState(row.status)
+            profile: Profile = row.details.get("profile") or "base"
+            shown |= {
+                "events": row.details.get("events", []),
+                "visits": row.details.get("visits", {}),
+                "closedFor": row.details.get("closedFor"),
+                "lastVisit": self.continuity.last_visit or None,
+                "firstVisit": self.continuity.first_visit or None,
+                "daysBetween": self.continuity.days,
+                "mayBecome": sorted(one.value for one in next_states(state, profile)),
+                "alerts": [view.alert_json(one) for one in self.alerts],
+                "setAside": [kept_json(one) for one in self.set_aside],
+            }
+        return shown
+
+
+def kept_json(kept: Kept) -> JsonObject:
+    """What was set aside, without its body."""
+    return {
+        "id": kept.id,
+        "handoff": kept.handoff_id,
+        "partner": kept.partner or None,
+        "source": kept.source,
+        "resource": kept.reference,
+        "version": kept.version,
+        "code": kept.code,
+        "reason": kept.reason,
+        "receivedAt": to_instant(kept.received_at),
+        "settledAt": to_instant(kept.settled_at) if kept.settled_at else None,
+        "settledBy": kept.settled_by,
+    }
+
+
+def list_cases(
+    bridge: Bridge, *, direction: str = "", partner: str = "", limit: int = 100
+) -> list[Case]:
+    """Handoffs and referrals, those first that changed last."""
+    custodian_id = bridge.custodian.id
+    with bridge.database.read() as session:
+        rows = handoffs.list_rows(session, custodian_id, partner=partner, limit=limit)
+        wanted = [
+            row for row in rows if direction in ("", row.details.get("direction") or "outbound")
+        ]
+        return [
+            Case(row, next(iter(outbox_rows.of_handoff(session, custodian_id, row.id)), None))
+            for row in wanted
+        ]
+
+
+def show(bridge: Bridge, handoff_id: str) -> Case:
+    """One of them with events, visits, alerts and what was set aside. Raises NotFound."""
+    custodian_id = bridge.custodian.id
+    with bridge.database.read() as session:
+        row = handoffs.get(session, custodian_id, handoff_id)
+        if row is None:
+            raise NotFound(Issue("not-found", "There is no handoff or referral with this id."))
+        return Case(
+            row,
+            next(iter(outbox_rows.of_handoff(session, custodian_id, row.id)), None),
+            tuple(alerts.list_alerts(session, custodian_id, handoff_id=handoff_id)),
+            tuple(quarantine.list_kept(session, custodian_id, handoff_id=handoff_id)),
+            closing.continuity_of(bridge, session, row),
+        )
+
+
+def list_set_aside(bridge: Bridge, *, with_settled: bool = False) -> list[Kept]:
+    """What arrived and led nowhere, newest first."""
+    with bridge.database.read() as session:
+        return quarantine.list_kept(session, bridge.custodian.id, with_settled=with_settled)
+
+
+def settle(bridge: Bridge, kept_id: int, *, by: str) -> None:
+    """Note that a person dealt with something that was set aside. Raises NotFound."""
+    custodian_id, now = bridge.custodian.id, bridge.now()
+    with bridge.database.transaction() as session:
+        kept = next(
+            (
+                one
+                for one in quarantine.list_kept(session, custodian_id, limit=100_000)
+                if one.id == kept_id
+            ),
+            None,
+        )
+        if kept is None or not quarantine.settle(session, custodian_id, kept_id, by=by, now=now):
+            raise NotFound(Issue("not-found", "Nothing open was set aside under this number."))
+        about = kept.handoff_id or f"{kept.partner} {kept.code}"
+        left = [
+            one
+            for one in quarantine.list_kept(session, custodian_id, limit=100_000)
+            if (one.handoff_id or f"{one.partner} {one.code}") == about
+        ]
+        if not left:
+            alerts.close(session, custodian_id, f"set-aside {about}", now=now)

@@ -1,0 +1,116 @@
+"""Our own copy of a handoff's Task: partners may write to it, paper replies move it.
+
+Source: domain.md 1.5 and 4.4 (Task columns)
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.clock import to_instant
+from fhirbridge.conversion.packet import Package
+from fhirbridge.fhir import bundles, references, wire
+from fhirbridge.fhir.narrative import narrate
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.storage import document_resources, handoff_keys, resources
+from fhirbridge.storage.handoffs import HandoffRow
+from fhirbridge.storage.resources import Circumstances
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.versions import ResourceVersion
+from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
+
+BSER_STATUS = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
+
+
+def circumstances(bridge: Bridge, content_class: str = "treatment-plan") -> Circumstances:
+    """What a write needs to know besides the resource."""
+    settings = bridge.settings
+    return Circumstances(
+        custodian_id=bridge.custodian.id,
+        now=bridge.now(),
+        zone=settings.zone,
+        bases=(settings.own_base,),
+        content_class=content_class,
+    )
+
+
+def read(session: Session, bridge: Bridge, reference: str) -> ResourceVersion | None:
+    """A resource of our store that is not deleted, by `Type/id`."""
+    resource_type, _, resource_id = reference.partition("/")
+    found = resources.read(session, bridge.custodian.id, resource_type, resource_id)
+    return found if found is not None and not found.deleted else None
+
+
+def keep_task(session: Session, bridge: Bridge, handoff: HandoffRow, packed: Package) -> None:
+    """Store the Task of a handoff here too, unless it is here, and note what it is known by."""
+    ours = {
+        entry.full_url: f"{entry.resource['resourceType']}/{entry.resource['id']}"
+        for entry in bundles.entries_of(packed.bundle)
+        if entry.resource is not None and entry.resource.get("id")
+    }
+    by_url = {entry.full_url: entry.resource for entry in bundles.entries_of(packed.bundle)}
+    task = by_url[packed.task] or {}
+    reference = str(handoff.details["taskHere"])
+    if read(session, bridge, reference) is None:
+        resources.create(
+            session,
+            circumstances(bridge),
+            references.rewrite(task, ours),
+            resource_id=reference.partition("/")[2],
+            method="PUT",
+        )
+    keys = [reference, f"order {handoff.details['orderHere']}", handoff.id, *tokens(task)]
+    handoff_keys.note(session, bridge.custodian.id, handoff.id, keys)
+
+
+def tokens(resource: Resource) -> Iterator[str]:
+    """`system|value` of each identifier."""
+    for one in resource.get("identifier") or []:
+        if isinstance(one, dict) and one.get("value"):
+            yield f"{one.get('system') or ''}|{one['value']}"
+
+
+def with_state(
+    task: Resource,
+    state: ReferralState,
+    *,
+    profile: Profile,
+    base: str,
+    at: str,
+    reason: JsonObject | None = None,
+) -> Resource:
+    """The Task in this state, as a partner of this profile reads it. The argument stays."""
+    row = REFERRAL[state]
+    moved: dict[str, Any] = {**task, "status": row.task_status(profile), "lastModified": at}
+    code = row.business_status
+    if code:
+        system = f"{base}/CodeSystem/referral-status" if code.startswith("fb:") else BSER_STATUS
+        value = code.removeprefix("fb:")
+        moved["businessStatus"] = {"coding": [{"system": system, "code": value}]}
+    else:
+        moved.pop("businessStatus", None)
+    if reason:
+        moved["statusReason"] = reason
+    else:
+        moved.pop("statusReason", None)
+    if "text" in moved:
+        moved["text"] = narrate({k: v for k, v in moved.items() if k != "text"})
+    return moved
+
+
+def mirror(session: Session, bridge: Bridge, handoff: HandoffRow, state: ReferralState) -> None:
+    """Let our copy of the Task say what the partner's says, unless a document of ours speaks."""
+    reference = str(handoff.details.get("taskHere") or "")
+    current = read(session, bridge, reference)
+    if current is None or document_resources.is_made(session, bridge.custodian.id, reference):
+        return
+    task = wire.parse(current.content)
+    moved = with_state(
+        task, state, profile="base", base=bridge.settings.base, at=to_instant(bridge.now())
+    )
+    if (moved["status"], moved.get("businessStatus")) == (
+        task.get("status"),
+        task.get("businessStatus"),
+    ):
+        return
+    resources.update(session, circumstances(bridge), moved, current=current)

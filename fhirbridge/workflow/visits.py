@@ -1,0 +1,109 @@
+"""Visits: what Appointments say about a referral, and when it counts as closed. Pure.
+
+Source: domain.md 4.4 (Appointment column of vocabulary 3); design.md section 10
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from fhirbridge.jsontypes import Json, JsonObject, Resource
+from fhirbridge.workflow.words import ReferralState, Word
+
+_S = ReferralState
+
+# R4 Appointment.status -> the state of the referral it is about; the others say nothing of it
+STATES: Mapping[str, ReferralState] = {
+    "booked": _S.SCHEDULED,
+    "pending": _S.SCHEDULED,
+    "noshow": _S.NO_SHOW,
+    "cancelled": _S.APPT_CANCELLED,
+    "arrived": _S.IN_SERVICE,
+    "checked-in": _S.IN_SERVICE,
+    "fulfilled": _S.IN_SERVICE,
+    "waitlist": _S.WAITLISTED,
+}
+ATTENDED = frozenset({"arrived", "checked-in", "fulfilled"})
+
+NOT_SEEN = Word(
+    "Reported done, no visit seen",
+    "sender",
+    "Ask whether the client came; enter the visit, or close it for a stated reason.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One Appointment as it was seen last. `start` is an instant, "" if it has none."""
+
+    reference: str
+    status: str
+    start: str
+    version: str = ""
+
+    @property
+    def is_attended(self) -> bool:
+        """True if the client came."""
+        return self.status in ATTENDED
+
+    def to_json(self) -> JsonObject:
+        """The visit as it is kept."""
+        return {"status": self.status, "start": self.start, "version": self.version}
+
+
+def visit_of(appointment: Resource, reference: str) -> Visit:
+    """Read an Appointment."""
+    return Visit(
+        reference,
+        str(appointment.get("status") or ""),
+        str(appointment.get("start") or ""),
+        str((appointment.get("meta") or {}).get("versionId") or ""),
+    )
+
+
+def visits_in(details: JsonObject) -> list[Visit]:
+    """The visits that a handoff knows of, by start."""
+    kept: Json = details.get("visits") or {}
+    visits = [
+        Visit(reference, one["status"], one["start"], one.get("version", ""))
+        for reference, one in kept.items()
+    ]
+    return sorted(visits, key=lambda one: (one.start, one.reference))
+
+
+def first_attended(details: JsonObject) -> str:
+    """When the first attended visit began, "" if none is known."""
+    entered = str(details.get("visitEntered") or "")
+    starts = [one.start for one in visits_in(details) if one.is_attended and one.start]
+    return min([*starts, *([entered] if entered else [])], default="")
+
+
+def is_closed(state: ReferralState, details: JsonObject) -> bool:
+    """True if nothing is owed: done with a first attended visit or a stated reason, or ended."""
+    if state is _S.COMPLETED:
+        return bool(first_attended(details) or details.get("closedFor"))
+    return state in (_S.CANCELLED, _S.ENTERED_IN_ERROR) or bool(details.get("closedFor"))
+
+
+def missed_in_a_row(visits: Iterable[Visit], *, before: datetime) -> int:
+    """How many of the latest visits were missed one after the other."""
+    count = 0
+    for one in sorted(visits, key=lambda one: one.start, reverse=True):
+        if not one.start or datetime.fromisoformat(one.start) > before:
+            continue
+        if one.status == "noshow":
+            count += 1
+        elif one.is_attended:
+            break
+    return count
+
+
+def days_between(last: str, first: str) -> int | None:
+    """Whole days between two instants or dates, None if one is missing."""
+    if not last or not first:
+        return None
+    return (_day(first) - _day(last)).days
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text[:10])
