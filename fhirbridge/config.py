@@ -121,6 +121,8 @@ def _convert(name: str, kind: object, value: object) -> object:
         return _positive(value)
     if not isinstance(value, str) or not value:
         raise ValueError("it must be a text that is not empty.")
+    if name == "clocks":
+        return Path(value)
     if name == "auth" and value not in _AUTHS:
         raise ValueError(f"'{value}' is not one of {', '.join(_AUTHS)}.")
     if name == "uscore_version" and value not in _USCORE:
@@ -131,7 +133,7 @@ def _convert(name: str, kind: object, value: object) -> object:
         if not re.fullmatch(r"https?://\S+", value):
             raise ValueError("it must be an http or https URL.")
         return value.rstrip("/")
-    return Path(value) if name in ("mappings", "clocks") else value
+    return Path(value) if name == "mappings" else value
 
 
 def _boolean(value: object) -> bool:
