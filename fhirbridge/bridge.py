@@ -5,6 +5,7 @@ from datetime import datetime
 
 from fhirbridge import clock
 from fhirbridge.config import Settings
+from fhirbridge.consent.policy import Policy, load_policy
 from fhirbridge.conversion.mappings import Mappings, compiled
 from fhirbridge.conversion.own_codes import known_codes
 from fhirbridge.fhir.validation.own_codes import OwnCodes
@@ -34,6 +35,12 @@ class Bridge:
     def own_codes(self) -> OwnCodes:
         """The code systems of our mappings, for the gate. Raises MappingFault like `mappings`."""
         return known_codes(self.settings.base, self.settings.mappings)
+
+    @property
+    def policy(self) -> Policy:
+        """By which rules this custodian discloses. Raises Misconfigured for a bad policy file."""
+        settings = self.settings
+        return load_policy(settings.consent_policy, is_part2=settings.part2, state=settings.state)
 
     def close(self) -> None:
         """Release the database connections."""

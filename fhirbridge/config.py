@@ -22,9 +22,11 @@ CONFIG_VARIABLE = "FHIRBRIDGE_CONFIG"  # path of the settings file, default ./fh
 TEST_PREFIX = "FHIRBRIDGE_TEST_"  # read by the test suite only
 
 Auth = Literal["smart", "none"]
+Audit = Literal["clients", "all"]
 UsCore = Literal["6.1.0", "7.0.0", "8.0.1", "9.0.0", "none"]
 
 _AUTHS: tuple[Auth, ...] = get_args(Auth)
+_AUDITS: tuple[Audit, ...] = get_args(Audit)
 _USCORE: tuple[UsCore, ...] = get_args(UsCore)
 _TRUE = frozenset({"on", "true", "yes", "1"})
 _FALSE = frozenset({"off", "false", "no", "0"})
@@ -44,6 +46,10 @@ class Settings:
     referential_integrity: bool = True
     uscore_version: UsCore = "6.1.0"  # in which we claim US Core profiles, or none
     custodian: str = "default"
+    part2: bool = True  # a program under 42 CFR Part 2, or unknown
+    state: str = ""  # whose rules about minors hold, as the consent policy names it
+    consent_policy: Path | None = None  # a site's own, laid over ours
+    audit: Audit = "clients"  # whose requests are audited besides every disclosure
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 2
@@ -127,13 +133,15 @@ def _convert(name: str, kind: object, value: object) -> object:
         raise ValueError(f"'{value}' is not one of {', '.join(_AUTHS)}.")
     if name == "uscore_version" and value not in _USCORE:
         raise ValueError(f"'{value}' is not one of {', '.join(_USCORE)}.")
+    if name == "audit" and value not in _AUDITS:
+        raise ValueError(f"'{value}' is not one of {', '.join(_AUDITS)}.")
     if name == "timezone":
         _check_zone(value)
     if name in ("base", "public_url"):
         if not re.fullmatch(r"https?://\S+", value):
             raise ValueError("it must be an http or https URL.")
         return value.rstrip("/")
-    return Path(value) if name == "mappings" else value
+    return Path(value) if name in ("mappings", "consent_policy") else value
 
 
 def _boolean(value: object) -> bool:

@@ -94,7 +94,7 @@ class Gate:
         """Whether any of a version may be seen, be it a deletion."""
         if self.is_open:
             return True
-        patients = self._patients(version)
+        patients = self.patients(version)
         if not patients:
             return version.patient_key == 0 and version.content_class == DIRECTORY
         return all(self._permits(session, key, version) for key in patients)
@@ -128,7 +128,7 @@ class Gate:
 
     def consents_for(self, session: Session, versions: Iterable[ResourceVersion]) -> frozenset[str]:
         """The consents by which versions leave."""
-        keys = {key for version in versions for key in self._patients(version)}
+        keys = {key for version in versions for key in self.patients(version)}
         return frozenset(name for key in keys for name in self.allowance(session, key).permitting)
 
     def _permits(self, session: Session, patient_key: int, version: ResourceVersion) -> bool:
@@ -146,7 +146,8 @@ class Gate:
         )
         return isinstance(decide(known.consents, asked, policy), Permit)
 
-    def _patients(self, version: ResourceVersion) -> frozenset[int]:
+    def patients(self, version: ResourceVersion) -> frozenset[int]:
+        """The keys of the patients whom a version is about."""
         if version.patient_key >= 0:
             return frozenset({version.patient_key} - {0})
         if version.deleted:  # nobody knows any more whose it was
@@ -155,7 +156,7 @@ class Gate:
         return frozenset(map(key_of, patients_of(resource, bases=self.place.bases)))
 
     def _view(self, session: Session, version: ResourceVersion) -> View:
-        keys = self._patients(version)
+        keys = self.patients(version)
         classes = [self.allowance(session, key).classes for key in keys]
         resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
         everything = frozenset(content_class(resource).split("+")) if not keys else frozenset()
@@ -167,7 +168,7 @@ class Gate:
         )
 
     def _marks(self, session: Session, version: ResourceVersion) -> tuple[str, ...]:
-        keys = self._patients(version)
+        keys = self.patients(version)
         if not keys:
             return ()
         decisions = [

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from types import MappingProxyType
@@ -26,7 +26,7 @@ class Knowledge:
 
     consents: tuple[WrittenConsent, ...] = ()
     birth_date: date | None = None
-    recipients: Mapping[str, Recipient] = MappingProxyType({})
+    recipients: Mapping[str, Recipient] = field(default_factory=dict)
 
     def next_change(self, after: datetime) -> datetime | None:
         """When the next consent begins or ends; None if nothing will change by itself."""

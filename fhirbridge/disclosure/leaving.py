@@ -11,7 +11,7 @@ from fhirbridge.clock import to_instant
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Resource
-from fhirbridge.storage import history
+from fhirbridge.storage import history, resources
 from fhirbridge.storage.history import Place
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
@@ -33,6 +33,27 @@ def leaving(session: Session, gate: Gate, version: ResourceVersion) -> ResourceV
             return _written(session, gate, version, shown)
     found = [each for each in disclosed(session, gate, version) if each.seq <= version.seq]
     return found[-1] if found else None
+
+
+def leaving_version(
+    session: Session, gate: Gate, current: ResourceVersion, version_id: int
+) -> ResourceVersion | None:
+    """One version by the number that the caller knows, of a resource whose current one is given."""
+    if not gate.is_open and not gate.sees(session, current):
+        return None
+    if gate.is_open or (not current.deleted and gate.is_whole(session, current)):
+        found = resources.vread(
+            session,
+            gate.place.custodian_id,
+            current.resource_type,
+            current.resource_id,
+            version_id=version_id,
+        )
+        return leaving(session, gate, found) if found else None
+    for each in disclosed(session, gate, current):
+        if each.version_id == version_id:
+            return each
+    return None
 
 
 def disclosed(session: Session, gate: Gate, version: ResourceVersion) -> list[ResourceVersion]:

@@ -8,6 +8,7 @@ Source: design.md section 9
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from fhirbridge.consent.classes import CONSENT, both, permitted_rows
 from fhirbridge.consent.purposes import EMERGENCIES
@@ -20,6 +21,7 @@ from fhirbridge.search.parameter_types.reference import ReferenceCriterion
 from fhirbridge.search.query import SearchQuery
 from fhirbridge.search.scope import EVERYTHING, Grant, Scope
 from fhirbridge.storage import consents, patients
+from fhirbridge.storage.database import Database
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 
@@ -50,6 +52,12 @@ class Memory:
             known = _Remembered(state, until, scope)
             self._scopes[key] = known
         return known.scope
+
+
+@lru_cache(maxsize=16)
+def memory_of(database: Database) -> Memory:
+    """What is remembered for one database, as long as this process uses it."""
+    return Memory()
 
 
 def scope_of(

@@ -14,6 +14,7 @@ from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 
 MAX_LISTED = 5000
+_WRITES = frozenset({"create", "update", "patch", "delete", "transaction", "batch"})
 
 
 class Trail:
@@ -22,6 +23,7 @@ class Trail:
     def __init__(self, gate: Gate, action: str, target: str, *, wanted: bool) -> None:
         self.wanted = wanted
         self.is_written = False
+        self.is_shared = False  # by the entries of a batch: written when all are done
         self._gate = gate
         self._action = action
         self._target = target
@@ -31,6 +33,11 @@ class Trail:
         self._is_emergency = False
         self._withheld = 0
 
+    @property
+    def discloses(self) -> bool:
+        """True if something about a patient leaves to somebody else."""
+        return not self._gate.is_open and bool(self._patients) and bool(self._resources)
+
     def note(self, session: Session, versions: Iterable[ResourceVersion]) -> None:
         """These versions are shown or written."""
         if not self.wanted:
@@ -38,10 +45,12 @@ class Trail:
         is_open = self._gate.is_open
         for version in versions:
             self._resources[f"{version.reference}/_history/{version.version_id}"] = None
-            if version.patient_key:
+            if is_open:
                 self._patients.add(version.patient_key)
-            if not is_open and version.patient_key > 0:
-                allowance = self._gate.allowance(session, version.patient_key)
+                continue
+            for key in self._gate.patients(version):
+                self._patients.add(key)
+                allowance = self._gate.allowance(session, key)
                 self._consents |= allowance.permitting
                 self._is_emergency = self._is_emergency or allowance.is_emergency
 
@@ -79,7 +88,7 @@ class Trail:
             recorded_at=self._gate.place.now,
             action=self._action,
             decision=self._verdict(status),
-            patient_keys=frozenset(self._patients - {-1}),
+            patient_keys=frozenset(self._patients - {-1, 0}),
             entry=entry,
         )
 
@@ -88,6 +97,8 @@ class Trail:
             return "own" if status < 400 else "failed"
         if self._is_emergency:
             return "emergency"
+        if self._action in _WRITES and status < 400:
+            return "received"
         if self._resources:
             return "permit"
         return "withhold" if self._withheld or status in (404, 403) else "failed"

@@ -23,8 +23,8 @@ from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.mapping.compiler import Mapping
 from fhirbridge.native import documents as native
+from fhirbridge.storage import consents, resources
 from fhirbridge.storage import documents as store
-from fhirbridge.storage import resources
 from fhirbridge.storage.document_resources import link
 from fhirbridge.storage.documents import DocumentKey, NewVersion, StoredDocument
 from fhirbridge.storage.keys import key_of
@@ -150,11 +150,13 @@ def write(session: Session, found: ChangeSet, circumstances: Circumstances) -> N
         labelled = replace(circumstances, content_class=change.content_class)
         if change.current is None:
             resource_id = change.reference.partition("/")[2]
-            resources.create(
+            version = resources.create(
                 session, labelled, change.resource, resource_id=resource_id, method="PUT"
             )
         else:
-            resources.update(session, labelled, change.resource, current=change.current)
+            version = resources.update(session, labelled, change.resource, current=change.current)
+        if version.resource_type == "Consent":
+            consents.mark_document(session, circumstances.custodian_id, version)
 
 
 def is_newer(known: StoredDocument, prepared: Prepared) -> bool:

@@ -50,6 +50,7 @@ def _batch(
     preferences = request.preferences
     if not preferences.returned:
         preferences = replace(preferences, returned="minimal")
+    context.trail.is_shared = True
     answers = [_answer(entry, context, preferences, handle) for entry in bundles.entries_of(posted)]
     return FhirResponse(status=200, resource=bundles.batch_response(answers))
 

@@ -5,6 +5,7 @@ Source: R4 http.html#ccreate, http.html#cond-update, http.html#cdelete
 
 from typing import TypeAlias
 
+from fhirbridge.disclosure.scope import scope_of
 from fhirbridge.errors import InvalidContent, Issue, PreconditionFailed
 from fhirbridge.interactions import permissions
 from fhirbridge.interactions.context import Context, Unit
@@ -35,7 +36,8 @@ def one_match(
             )
         )
     permissions.check_search(context, wanted)
-    found = search.match_ids(unit.session, wanted, custodian_id=unit.custodian_id)
+    scope = scope_of(unit.session, context.gate, wanted)
+    found = search.match_ids(unit.session, wanted, scope, custodian_id=unit.custodian_id)
     if len(found) > 1:
         raise PreconditionFailed(
             Issue("multiple-matches", "The conditional criteria match several resources.")

@@ -6,12 +6,17 @@ Bundle all entries share one unit, and the checks run once, for all of them toge
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.conversion.published import TYPES, is_ours
 from fhirbridge.disclosure.caller import OWN, Caller
+from fhirbridge.disclosure.gate import Gate, Place
+from fhirbridge.disclosure.leaving import leaving
+from fhirbridge.disclosure.returning import with_hidden
+from fhirbridge.disclosure.scope import Memory, memory_of
+from fhirbridge.disclosure.trail import Trail
 from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
 from fhirbridge.fhir import wire
 from fhirbridge.interactions.entries import in_entry
@@ -32,6 +37,8 @@ class Unit:
 
     session: Session
     circumstances: Circumstances
+    gate: Gate
+    trail: Trail
     written: dict[str, ResourceVersion] = field(default_factory=dict)
     deleted: dict[str, ResourceVersion] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)  # the entry of a transaction
@@ -43,8 +50,17 @@ class Unit:
         return self.circumstances.custodian_id
 
     def read(self, resource_type: str, resource_id: str) -> ResourceVersion | None:
-        """The current version, as this unit has left it."""
-        return resources.read(self.session, self.custodian_id, resource_type, resource_id)
+        """The current version, as this unit has left it; None if it is hidden from the caller."""
+        version = resources.read(self.session, self.custodian_id, resource_type, resource_id)
+        if self.gate.is_open or version is None:
+            return version
+        return version if leaving(self.session, self.gate, version) is not None else None
+
+    def as_seen(self, current: ResourceVersion | None) -> ResourceVersion | None:
+        """A version that `read` gave, as the caller knows it."""
+        if self.gate.is_open or current is None:
+            return current
+        return leaving(self.session, self.gate, current)
 
     def save(
         self,
@@ -60,6 +76,8 @@ class Unit:
         publishes itself.
         """
         self._refuse_ours(resource, current)
+        if not self.gate.is_open:
+            resource = self._with_hidden(resource, current)
         if current is None:
             version = resources.create(
                 self.session, self.circumstances, resource, resource_id=resource_id, method=method
@@ -71,7 +89,18 @@ class Unit:
         if version is not current:
             self.written[version.reference] = version
             self.deleted.pop(version.reference, None)
-        return version
+            self.gate.forget()
+        self.trail.note(self.session, (version,))
+        if self.gate.is_open or current is None:
+            return version
+        return leaving(self.session, self.gate, version) or replace(version, content=b"")
+
+    def _with_hidden(self, resource: Resource, current: ResourceVersion | None) -> Resource:
+        """What the caller could not see of the current version stays."""
+        seen = self.as_seen(current)
+        if current is None or seen is None or current.deleted or seen.deleted:
+            return resource
+        return with_hidden(resource, wire.parse(current.content), wire.parse(seen.content))
 
     def delete(self, current: ResourceVersion) -> ResourceVersion:
         """Delete a resource that exists. Raises Forbidden for what this program publishes."""
@@ -79,6 +108,8 @@ class Unit:
         version = resources.delete(self.session, self.circumstances, current=current)
         self.deleted[version.reference] = version
         self.written.pop(version.reference, None)
+        self.trail.note(self.session, (version,))
+        self.gate.forget()
         return version
 
     def _refuse_ours(self, resource: Resource, current: ResourceVersion | None) -> None:
@@ -105,11 +136,11 @@ class Unit:
 
     def _absent(self, version: ResourceVersion) -> Iterator[Issue]:
         dangling = integrity.dangling(self.session, version.key)
-        if not dangling:
+        if not dangling and self.gate.is_open:
             return
         resource = wire.parse(version.content)
         for found in integrity.local_references(resource, self.circumstances.bases):
-            if key_of(found.target) in dangling:
+            if key_of(found.target) in dangling or self._is_hidden(found.target):
                 issue = Issue(
                     "not-found",
                     f"The reference names {found.target}, which does not exist on this server.",
@@ -117,11 +148,19 @@ class Unit:
                 )
                 yield self._placed(issue, version.reference)
 
+    def _is_hidden(self, target: str) -> bool:
+        """True for what the caller may not see, unless it was written here and now."""
+        if self.gate.is_open or target in self.written:
+            return False
+        return not self.gate.sees_reference(self.session, target)
+
     def _held(self, reference: str) -> Iterator[Issue]:
         found = integrity.referrers(self.session, self.custodian_id, reference)
         if found:
-            named = ", ".join(found[: integrity.MAX_REFERRERS])
-            others = " and others" if len(found) > integrity.MAX_REFERRERS else ""
+            visible = [each for each in found if not self._is_hidden(each)]
+            named = ", ".join(visible[: integrity.MAX_REFERRERS]) or "other records"
+            is_more = visible and len(found) > min(len(visible), integrity.MAX_REFERRERS)
+            others = " and others" if is_more else ""
             issue = Issue(
                 "conflict",
                 f"{reference} cannot be deleted, because it is referred to by {named}{others}.",
@@ -141,6 +180,40 @@ class Context:
     base: str
     unit: Unit | None = None
     caller: Caller = OWN
+    given_gate: Gate | None = None  # one for the whole request
+    given_trail: Trail | None = None
+
+    def __post_init__(self) -> None:
+        """Guard what leaves, whoever made the context."""
+        if self.given_gate is None:
+            object.__setattr__(self, "given_gate", Gate(self.caller, self._place()))
+
+    @property
+    def gate(self) -> Gate:
+        """What the caller may see."""
+        assert self.given_gate is not None  # noqa: S101
+        return self.given_gate
+
+    @property
+    def trail(self) -> Trail:
+        """What is audited of the request."""
+        return self.given_trail or Trail(self.gate, "", "", wanted=False)
+
+    @property
+    def memory(self) -> Memory:
+        """The scopes that were computed lately."""
+        return memory_of(self.bridge.database)
+
+    def show(self, session: Session, version: ResourceVersion | None) -> ResourceVersion | None:
+        """A stored version as it leaves, noted in the audit; None where it is hidden."""
+        if version is None:
+            return None
+        found = leaving(session, self.gate, version)
+        if found is None:
+            self.trail.withhold(version.patient_key)
+        else:
+            self.trail.note(session, (version,))
+        return found
 
     @property
     def custodian_id(self) -> int:
@@ -159,10 +232,18 @@ class Context:
             yield self.unit
             return
         with self.bridge.database.transaction() as session:
-            unit = Unit(session, self._circumstances(), base=self.bridge.settings.base)
+            unit = Unit(
+                session,
+                self._circumstances(),
+                self.gate,
+                self.trail,
+                base=self.bridge.settings.base,
+            )
             yield unit
             if self.bridge.settings.referential_integrity:
                 unit.check()
+            if not self.trail.is_shared:
+                self.trail.write(session, status=200)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -181,6 +262,16 @@ class Context:
         """The terminology that is stored here."""
         context = SearchContext(self.bridge.settings.zone, self.bases, self.bridge.now())
         return StoredTerms(self.reading, self.custodian_id, context)
+
+    def _place(self) -> Place:
+        settings = self.bridge.settings
+        return Place(
+            custodian_id=self.custodian_id,
+            policy=self.bridge.policy,
+            now=self.bridge.now(),
+            zone=settings.zone,
+            bases=self.bases,
+        )
 
     def _circumstances(self) -> Circumstances:
         settings = self.bridge.settings

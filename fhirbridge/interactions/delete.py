@@ -26,7 +26,7 @@ def conditional_delete(request: FhirRequest, context: Context, route: Route) -> 
 
 
 def _remove(request: FhirRequest, unit: Unit, current: ResourceVersion | None) -> FhirResponse:
-    check_if_match(request, current)
+    check_if_match(request, unit.as_seen(current))
     version = current
     if current is not None and not current.deleted:
         version = unit.delete(current)

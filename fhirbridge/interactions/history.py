@@ -6,6 +6,7 @@ Source: R4 http.html#history
 from urllib.parse import urlencode
 
 from fhirbridge.clock import to_instant
+from fhirbridge.disclosure import histories
 from fhirbridge.errors import InvalidContent, Issue, NotFound
 from fhirbridge.fhir import bundles
 from fhirbridge.interactions.context import Context
@@ -40,6 +41,8 @@ def history(request: FhirRequest, context: Context, route: Route) -> FhirRespons
     count = min(_number(given, "_count", DEFAULT_COUNT), MAX_COUNT)
     before = _number(given, "_before", 0) or None
     place = Place(context.custodian_id, route.resource_type, route.resource_id)
+    if not context.gate.is_open:
+        return _limited(request, context, place, given, span)
     with context.reading() as session:
         newest = stored.newest(session, place)
         if newest is None and route.resource_id:
@@ -49,6 +52,7 @@ def history(request: FhirRequest, context: Context, route: Route) -> FhirRespons
             return FhirResponse(status=304, version_id=newest.seq if newest else 0)
         total = stored.total(session, place, span=span)
         versions = stored.versions(session, place, count=count + 1, before=before, span=span)
+        context.trail.note(session, versions[:count])
     page, more = versions[:count], len(versions) > count
     links = {"self": _link(context, request, given)}
     if more and page:
@@ -60,6 +64,26 @@ def history(request: FhirRequest, context: Context, route: Route) -> FhirRespons
         version_id=newest.seq if newest else 0,
         last_modified=newest.last_updated if newest else None,
     )
+
+
+def _limited(
+    request: FhirRequest, context: Context, place: Place, given: dict[str, str], span: Span
+) -> FhirResponse:
+    """For others than the custodian: without ETag and total, which would tell of more."""
+    count = min(_number(given, "_count", DEFAULT_COUNT), MAX_COUNT)
+    before = _number(given, "_before", 0) or None
+    gate = context.gate
+    with context.reading() as session:
+        if place.resource_id and not histories.exists(session, gate, place):
+            name = f"{place.resource_type}/{place.resource_id}"
+            raise NotFound(Issue("not-found", f"{name} does not exist."))
+        found = histories.versions(session, gate, place, count=count + 1, before=before, span=span)
+        context.trail.note(session, found[:count])
+    links = {"self": _link(context, request, given)}
+    if len(found) > count > 0:
+        links["next"] = _link(context, request, {**given, "_before": str(found[count - 1].seq)})
+    entries = [history_entry(version, context.base) for version in found[:count]]
+    return FhirResponse(status=200, resource=bundles.history(entries, links=links, total=None))
 
 
 def history_entry(version: ResourceVersion, base: str, part: Part = _WHOLE) -> JsonObject:

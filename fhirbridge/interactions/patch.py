@@ -47,8 +47,9 @@ def conditional_patch(request: FhirRequest, context: Context, route: Route) -> F
 def _change(
     request: FhirRequest, context: Context, unit: Unit, current: ResourceVersion
 ) -> FhirResponse:
-    check_if_match(request, current)
-    patched = _patched(request, wire.parse(current.content), context)
+    seen = unit.as_seen(current) or current
+    check_if_match(request, seen)
+    patched = _patched(request, wire.parse(seen.content), context)
     if not isinstance(patched, dict):
         raise InvalidContent(Issue("structure", "The patch leaves no resource."))
     identity = (patched.get("resourceType"), patched.get("id"))
@@ -58,7 +59,7 @@ def _change(
         )
     result = replace(request, resource=patched, checked=False)
     resource = accept(result, context, current.resource_type)
-    resource = _narrated(resource, wire.parse(current.content))
+    resource = _narrated(resource, wire.parse(seen.content))
     version = unit.save(resource, resource_id=current.resource_id, current=current, method="PATCH")
     return written(request, version, status=200)
 

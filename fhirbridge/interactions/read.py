@@ -17,8 +17,9 @@ def read(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
     """Answer 200 with the resource, 304 if the caller has it, 404 or 410 if it is not there."""
     refuse_parameters(request, PARAMETERS)
     with context.reading() as session:
-        version = resources.read(
-            session, context.custodian_id, route.resource_type, route.resource_id
+        version = context.show(
+            session,
+            resources.read(session, context.custodian_id, route.resource_type, route.resource_id),
         )
     return answer(request, existing(version, route))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
+from fhirbridge.disclosure import pages
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.bundles import SearchMode
 from fhirbridge.fhir.outcome import to_outcome
@@ -18,7 +19,6 @@ from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.search import query
 from fhirbridge.search.query import CURSOR, Compartment, SearchQuery
-from fhirbridge.storage import search as stored
 from fhirbridge.storage.search_contained import positions
 from fhirbridge.storage.versions import ResourceVersion
 
@@ -44,7 +44,7 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     )
     wanted = permissions.check_search(context, wanted)
     with context.reading() as session:
-        page = stored.run(session, wanted, custodian_id=context.custodian_id)
+        page = pages.run(session, context.gate, context.trail, wanted, context.memory)
         contained = (
             positions(session, wanted, page.matches, custodian_id=context.custodian_id)
             if wanted.shows_contained

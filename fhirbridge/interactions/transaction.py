@@ -21,7 +21,7 @@ from fhirbridge.interactions.entries import (
 )
 from fhirbridge.interactions.linking import ConditionalReferences, links_between
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, Preferences
-from fhirbridge.interactions.update import refuse_taken
+from fhirbridge.interactions.update import refuse_foreign, refuse_taken
 from fhirbridge.jsontypes import Resource
 
 Responses: TypeAlias = dict[int, FhirResponse]
@@ -188,7 +188,8 @@ class _Work:
 
     def _refuse_taken(self, entry: Entry, resource_id: str) -> None:
         try:
-            refuse_taken(self._unit.read(entry.route.resource_type, resource_id))
+            refuse_taken(self._unit, entry.route.resource_type, resource_id)
+            refuse_foreign(self._unit, entry.route.resource_type, resource_id)
         except BridgeError as exc:
             raise within(exc, entry.index) from exc
 
@@ -275,6 +276,7 @@ def _resolved(identity: _Identity, resource: Resource) -> FhirRequest:
         query=(),
         resource={**resource, "id": resource_id},
         checked=True,
+        assigned_id=resource_id,
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from fhirbridge.errors import Conflict, InvalidContent, Issue
+from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
 from fhirbridge.interactions import conditional, permissions
 from fhirbridge.interactions.answers import written
 from fhirbridge.interactions.context import Context, Unit
@@ -12,7 +12,7 @@ from fhirbridge.interactions.preconditions import check_if_match
 from fhirbridge.interactions.read import refuse_parameters
 from fhirbridge.interactions.supported import Route
 from fhirbridge.jsontypes import Resource
-from fhirbridge.storage.versions import ResourceVersion
+from fhirbridge.storage import resources
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
@@ -42,7 +42,7 @@ def conditional_update(request: FhirRequest, context: Context, route: Route) -> 
                 check_id(resource, resource_id)
         else:
             resource_id = resource.get("id") or context.bridge.new_id()
-            refuse_taken(unit.read(route.resource_type, resource_id))
+            refuse_taken(unit, route.resource_type, resource_id)
         return _permitted(context, save(request, unit, resource, resource_id=resource_id), route)
 
 
@@ -53,8 +53,9 @@ def _permitted(context: Context, response: FhirResponse, route: Route) -> FhirRe
     return response
 
 
-def refuse_taken(current: ResourceVersion | None) -> None:
+def refuse_taken(unit: Unit, resource_type: str, resource_id: str) -> None:
     """Raise Conflict if what is to be created at a given id exists, and the search missed it."""
+    current = unit.read(resource_type, resource_id)
     if current is not None and not current.deleted:
         raise Conflict(
             Issue("conflict", f"{current.reference} exists, and the criteria do not match it.")
@@ -64,10 +65,32 @@ def refuse_taken(current: ResourceVersion | None) -> None:
 def save(request: FhirRequest, unit: Unit, resource: Resource, *, resource_id: str) -> FhirResponse:
     """Write under the id, unless If-Match forbids it."""
     current = unit.read(resource["resourceType"], resource_id)
-    check_if_match(request, current)
+    if current is None and "id" in resource and not request.assigned_id:
+        refuse_foreign(unit, resource["resourceType"], resource_id)
+    check_if_match(request, unit.as_seen(current))
     version = unit.save(resource, resource_id=resource_id, current=current, method="PUT")
     is_new = current is None or current.deleted
     return written(request, version, status=201 if is_new else 200)
+
+
+def refuse_foreign(unit: Unit, resource_type: str, resource_id: str) -> None:
+    """Raise Forbidden if the caller may not choose this id: another may have it, out of sight.
+
+    Others than the custodian's own systems choose ids that begin with their client id.
+    """
+    gate = unit.gate
+    if gate.is_open:
+        return
+    start = f"{gate.caller.client_id}-"
+    taken = resources.read(unit.session, unit.custodian_id, resource_type, resource_id)
+    if not gate.caller.client_id or not resource_id.startswith(start) or taken is not None:
+        raise Forbidden(
+            Issue(
+                "forbidden",
+                "There is no such resource for this client, and it may choose an id of its own"
+                " only if that begins with its client id and a hyphen.",
+            )
+        )
 
 
 def check_id(resource: Resource, resource_id: str) -> None:

@@ -19,7 +19,7 @@ from fhirbridge.storage import tables
 from fhirbridge.storage.instants import from_millis, to_millis
 from fhirbridge.storage.session import Row, Session, Statement
 
-Verdict: TypeAlias = Literal["own", "permit", "withhold", "emergency", "failed"]
+Verdict: TypeAlias = Literal["own", "permit", "received", "withhold", "emergency", "failed"]
 
 FIRST_HASH = bytes(32)
 

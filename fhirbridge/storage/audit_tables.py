@@ -19,7 +19,7 @@ audit_events = Table(
     Column("id", Key, primary_key=True, autoincrement=False),  # 1, 2, 3… for each custodian
     Column("recorded_at", Instant, nullable=False),
     Column("action", Text, nullable=False),  # an interaction, `handoff`, `revoke`…
-    Column("decision", Text, nullable=False),  # own, permit, withhold, emergency or failed
+    Column("decision", Text, nullable=False),  # a storage.audit.Verdict
     Column("patient_key", sa.BigInteger, nullable=False),  # 0 none, -1 several: audit_patients
     Column("entry", Text, nullable=False),  # the rest, as JSON
     Column("hash", sa.LargeBinary, nullable=False),

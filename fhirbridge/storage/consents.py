@@ -15,6 +15,7 @@ from sqlalchemy import bindparam
 from fhirbridge.storage import tables
 from fhirbridge.storage.instants import from_millis, to_millis
 from fhirbridge.storage.session import Row, Session, Statement
+from fhirbridge.storage.versions import ResourceVersion
 
 MarkKind: TypeAlias = Literal["document", "attested", "ended", "revoking", "revoked"]
 
@@ -136,6 +137,19 @@ def add_mark(session: Session, custodian_id: int, mark: Mark) -> None:
         effective_at=to_millis(mark.effective_at),
         confirmed=" ".join(sorted(mark.confirmed)),
     )
+
+
+def mark_document(session: Session, custodian_id: int, version: ResourceVersion) -> None:
+    """Note that this version of a Consent came in a document of the custodian."""
+    mark = Mark(
+        consent_id=version.resource_id,
+        version_id=version.version_id,
+        kind="document",
+        made_by="",
+        made_at=version.last_updated,
+        effective_at=version.last_updated,
+    )
+    add_mark(session, custodian_id, mark)
 
 
 def marks_of(session: Session, custodian_id: int, consent_id: str) -> tuple[Mark, ...]:

@@ -12,8 +12,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.fhir import wire, xml
 from fhirbridge.interactions import supported
-from fhirbridge.interactions.context import Context
-from fhirbridge.interactions.dispatch import handle
+from fhirbridge.interactions.answering import answer
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, parse_query
 from fhirbridge.web import auth, compression, negotiation
 from fhirbridge.web.exchange import HttpAnswer, HttpRequest
@@ -46,7 +45,7 @@ def respond(asked: HttpRequest, bridge: Bridge, caller: Caller) -> HttpAnswer:
     settings = bridge.settings
     base = settings.public_url or asked.host_url + PREFIX
     found, form = _read(asked, settings.max_body_bytes)
-    return _write(handle(found, Context(bridge, base, caller=caller)), base, form)
+    return _write(answer(found, bridge, base, caller), base, form)
 
 
 def _read(asked: HttpRequest, max_bytes: int) -> tuple[FhirRequest, Form]:

@@ -31,7 +31,7 @@ def document(request: FhirRequest, context: Context, route: Route) -> FhirRespon
         raise InvalidContent(Issue("not-supported", "persist stores something: use POST."))
     with context.reading() as session:
         version = resources.read(session, context.custodian_id, "Composition", route.resource_id)
-        composition = existing(version, route)
+        composition = existing(context.show(session, version), route)
         referred = follow(session, context, [wire.parse(composition.content)])
     # A document is whole or is not given.
     permissions.require(context, (each.resource_type for each in referred), "r")

@@ -5,6 +5,7 @@ Source: R4 patient-operation-everything.html
 
 from urllib.parse import quote, urlencode
 
+from fhirbridge.disclosure import pages
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.compartments import patient_parameters
@@ -18,7 +19,7 @@ from fhirbridge.interactions.read import existing
 from fhirbridge.interactions.supported import Route
 from fhirbridge.search import query
 from fhirbridge.search.query import CURSOR, Compartment
-from fhirbridge.storage import resources, search
+from fhirbridge.storage import resources
 
 _KNOWN = frozenset({"_since", "_type", "_count", CURSOR})
 # A role leads to its practitioner and organization, and that to the one it is part of.
@@ -45,8 +46,8 @@ def everything(request: FhirRequest, context: Context, route: Route) -> FhirResp
     )
     with context.reading() as session:
         patient = resources.read(session, context.custodian_id, "Patient", route.resource_id)
-        existing(patient, route)
-        page = search.run(session, wanted, custodian_id=context.custodian_id)
+        existing(context.show(session, patient), route)
+        page = pages.run(session, context.gate, context.trail, wanted, context.memory)
         included = follow(
             session,
             context,

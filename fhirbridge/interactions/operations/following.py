@@ -35,7 +35,9 @@ def follow(
             if target in seen or not wanted(resource_type) or len(found) >= MAX_FOLLOWED:
                 continue
             seen.add(target)
-            version = resources.read(session, context.custodian_id, resource_type, resource_id)
+            version = context.show(
+                session, resources.read(session, context.custodian_id, resource_type, resource_id)
+            )
             if version is not None and not version.deleted:
                 found[target] = version
                 following.append(wire.parse(version.content))

@@ -44,7 +44,10 @@ def _stored(session: Session, context: Context) -> StoredTerms:
 
 def instance(session: Session, context: Context, route: Route) -> Resource:
     """The resource that the address names. Raises NotFound or Gone."""
-    version = resources.read(session, context.custodian_id, route.resource_type, route.resource_id)
+    version = context.show(
+        session,
+        resources.read(session, context.custodian_id, route.resource_type, route.resource_id),
+    )
     return wire.parse(existing(version, route).content)
 
 

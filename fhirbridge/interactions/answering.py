@@ -1,0 +1,53 @@
+"""`answer`: carry out a request for a caller, and have it in the audit before it is answered.
+
+A write is audited in its own transaction, everything else in one of its own; the group commit
+shares the wait for the disk. Source: design.md section 9
+"""
+
+from dataclasses import replace
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.consent.policy import Policy
+from fhirbridge.disclosure.caller import Caller
+from fhirbridge.disclosure.trail import Trail
+from fhirbridge.errors import BridgeError
+from fhirbridge.interactions.context import Context
+from fhirbridge.interactions.dispatch import handle
+from fhirbridge.interactions.messages import FhirRequest, FhirResponse
+from fhirbridge.interactions.supported import route
+
+# The short statement of 42 CFR 2.32 travels with every answer about a patient.
+NOTICE_HEADER = "Redisclosure-Notice"
+_NOT_AUDITED = frozenset({"capabilities"})
+
+
+def answer(request: FhirRequest, bridge: Bridge, base: str, caller: Caller) -> FhirResponse:
+    """The answer to a request. Raises BridgeError, which is audited as well."""
+    context = Context(bridge, base, caller=caller)
+    wanted = bool(caller.client_id) or bridge.settings.audit == "all" or not context.gate.is_open
+    if not wanted:
+        return handle(request, context)
+    found = route(request.method, request.path)
+    wanted = found.interaction.code not in _NOT_AUDITED
+    target = "/".join(part for part in (found.resource_type, found.resource_id) if part)
+    trail = Trail(context.gate, found.interaction.code, target, wanted=wanted)
+    context = replace(context, given_trail=trail)
+    try:
+        response = handle(request, context)
+    except BridgeError as exc:
+        _write(bridge, trail, exc.status)
+        raise
+    _write(bridge, trail, response.status)
+    return _noticed(response, trail, bridge.policy)
+
+
+def _write(bridge: Bridge, trail: Trail, status: int) -> None:
+    if trail.wanted and not trail.is_written:
+        with bridge.database.transaction() as session:
+            trail.write(session, status=status)
+
+
+def _noticed(response: FhirResponse, trail: Trail, policy: Policy) -> FhirResponse:
+    if not trail.discloses:
+        return response
+    return replace(response, headers={**response.headers, NOTICE_HEADER: policy.notice.short})

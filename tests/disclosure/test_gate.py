@@ -1,0 +1,182 @@
+"""What leaves: read, search, history and operations for others than the custodian."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fhirbridge.consent.labels import CONFIDENTIALITY
+from fhirbridge.jsontypes import JsonObject
+from tests.disclosure.support import CLINIC, STRANGER, Store, caller
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+def enrollment(*, scope: list[str] | None = None) -> JsonObject:
+    """The richest enrollment; with `scope` its consents describe that information only."""
+    found: JsonObject = json.loads((FIXTURES / "enrollment/maximal/native.json").read_bytes())
+    for consent in found["consents"]:
+        if scope is not None and consent["type"] == "tpo":
+            consent["infoScope"] = scope
+    return found
+
+
+@pytest.fixture
+def patient(store: Store) -> str:
+    return store.receive("enrollment", enrollment())
+
+
+def test_the_custodian_reads_what_is_stored(store: Store, patient: str) -> None:
+    found = store.own("GET", patient)
+
+    assert found.status == 200
+    assert "security" not in found.body["meta"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["{}", "{}/_history", "{}/_history/1", "{}/$everything"],
+    ids=["read", "history", "vread", "everything"],
+)
+def test_without_a_permit_nothing_is_there(store: Store, patient: str, path: str) -> None:
+    hidden = store.get(path.format(patient), STRANGER)
+    absent = store.get(path.format("Patient/none"), STRANGER)
+
+    assert hidden.status == absent.status == 404
+    assert json.dumps(hidden.body).replace(patient, "Patient/none") == json.dumps(absent.body)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["Patient", "Condition", "CarePlan?status=active", "Appointment?_summary=count", "_history"],
+)
+def test_without_a_permit_nothing_is_found(store: Store, patient: str, path: str) -> None:
+    found = store.get(path, STRANGER)
+
+    assert found.status == 200
+    assert not [name for name in found.references if not name.startswith(_DIRECTORIES)]
+    assert "_summary" not in path or found.body["total"] == 0
+
+
+_DIRECTORIES = (
+    "Organization",
+    "Practitioner",
+    "Location",
+    "CodeSystem",
+    "ConceptMap",
+    "HealthcareService",
+    "NamingSystem",
+    "StructureDefinition",
+    "ValueSet",
+)
+
+
+def test_directories_leave_without_a_patient(store: Store, patient: str) -> None:
+    assert store.get("Organization", STRANGER).body["total"] > 0
+    assert "Redisclosure-Notice" not in store.get("Organization", STRANGER).headers
+
+
+def test_a_permit_opens_the_record_with_labels_and_notice(store: Store, patient: str) -> None:
+    found = store.get(patient)
+
+    assert found.status == 200
+    assert "prohibits unauthorized use" in found.headers["Redisclosure-Notice"]
+    security = {(each["system"], each["code"]) for each in found.body["meta"]["security"]}
+    assert (CONFIDENTIALITY, "R") in security
+    assert {"42CFRPart2", "SUD", "PERSISTLABEL"} <= {code for _, code in security}
+    assert "NORDSCLCD" not in {code for _, code in security}
+
+
+def test_others_than_covered_entities_may_not_redisclose(store: Store, patient: str) -> None:
+    from fhirbridge.consent.recipient import Recipient
+
+    lay = caller(CLINIC, recipient=Recipient("A Healer", classes=("TREATER",)))
+
+    security = {each["code"] for each in store.get(patient, lay).body["meta"]["security"]}
+
+    assert {"NORDSCLCD", "RedisclosureProhibitionMark"} <= security
+
+
+def test_searches_match_only_what_is_permitted(store: Store) -> None:
+    patient = store.receive("enrollment", enrollment(scope=["identity", "treatment-plan"]))
+    own = store.own("GET", f"CarePlan?subject={patient}").body["entry"][0]["resource"]
+    condition = own["addresses"][0]["reference"] if "addresses" in own else ""
+
+    plan = store.get(f"CarePlan?subject={patient}")
+
+    assert plan.body["total"] == 1
+    resource = plan.body["entry"][0]["resource"]
+    assert "addresses" not in resource
+    assert "Condition" not in json.dumps(resource)
+    assert store.get(f"Condition?subject={patient}").body["total"] == 0
+    assert store.get(f"Appointment?patient={patient}").body["total"] == 0
+    if condition:
+        assert store.get(f"CarePlan?condition={condition}").body["total"] == 0
+        assert store.get("CarePlan?condition:missing=false").body["total"] == 0
+    everything = store.get(f"{patient}/$everything")
+    assert {name.partition("/")[0] for name in everything.references} <= {
+        "Patient",
+        "CarePlan",
+        "CareTeam",
+        "Goal",
+        "ServiceRequest",
+        "EpisodeOfCare",
+        "Encounter",
+        "Observation",
+        "RelatedPerson",
+        "Provenance",
+        "Consent",
+        "Organization",
+        "Practitioner",
+        "PractitionerRole",
+        "Location",
+    }
+
+
+def test_texts_tell_only_what_may_be_seen(store: Store) -> None:
+    patient = store.receive("enrollment", enrollment(scope=["identity", "treatment-plan"]))
+
+    found = store.get(f"ServiceRequest?subject={patient}&_count=100")
+
+    assert found.body["total"] > 0
+    for entry in found.body["entry"]:
+        resource = entry["resource"]
+        if resource["resourceType"] == "ServiceRequest":
+            assert not {"reasonCode", "reasonReference", "insurance"} & resource.keys()
+            assert "Reason" not in resource["text"]["div"]
+
+
+def test_each_consent_is_seen_only_by_those_whom_it_permits(store: Store, patient: str) -> None:
+    found = store.get(f"Consent?patient={patient}")
+
+    assert found.body["total"] == 1
+    consent = found.body["entry"][0]["resource"]
+    assert consent["category"][0]["coding"][0]["code"] == "tpo"
+
+
+def test_a_purpose_that_no_consent_has_opens_nothing(store: Store, patient: str) -> None:
+    family = caller(CLINIC, purpose="FAMRQT")
+
+    assert store.get(patient, family).status == 404
+    assert store.get("Patient", family).body["total"] == 0
+
+
+def test_a_consent_changed_by_others_permits_nothing(store: Store, patient: str) -> None:
+    found = store.own("GET", f"Consent?patient={patient}").body["entry"]
+    for entry in found:
+        store.put({**entry["resource"], "dateTime": "2026-02-01T00:00:00Z"})
+
+    assert store.get(patient).status == 404
+    assert store.get("Patient").body["total"] == 0
+
+
+def test_an_emergency_opens_one_patient_and_is_marked(store: Store, patient: str) -> None:
+    found = store.own("GET", f"Consent?patient={patient}").body["entry"]
+    for entry in found:
+        store.own("DELETE", f"Consent/{entry['resource']['id']}")
+    doctor = caller(CLINIC, purpose="ETREAT", reason="unconscious", actor="Dr. E, Example ER")
+
+    assert store.get(patient, CLINIC).status == 404
+    assert store.get(patient, doctor).status == 200
+    assert store.get(f"MedicationRequest?subject={patient}", doctor).body["total"] > 0
+    assert store.get("Patient", doctor).body["total"] == 0
