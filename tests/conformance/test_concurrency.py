@@ -11,14 +11,22 @@ import requests
 
 from fhirbridge.jsontypes import Resource
 from tests.conformance.support import entry, goal, identified
+from tests.postgresql import Postgres
 from tests.served import Server
 
 HEADERS = {"Content-Type": "application/fhir+json"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("concurrency"), "--workers", "2") as running:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    environment = {}
+    if request.param == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        environment["FHIRBRIDGE_DATABASE_URL"] = postgres.new_database("_concurrency")
+    folder = tmp_path_factory.mktemp("concurrency")
+    with Server(folder, "--workers", "2", **environment) as running:
         yield running
 
 
@@ -83,26 +91,76 @@ class TestConditionalCreate:
 
 
 class TestIfMatch:
-    def test_parallel_updates_lose_nothing(self, server: Server) -> None:
+    def test_200_parallel_updates_lose_nothing(self, server: Server) -> None:
         url = f"{server.url}/fhir/Patient/counter"
 
-        def count_up(number: int) -> requests.Response:
-            """Add a name; try again with the new version until it was ours."""
+        def count_up(session: requests.Session) -> requests.Response:
+            """Add one; try again with the new version until it was ours."""
             while True:
-                read = requests.get(url, timeout=30)
+                read = session.get(url, timeout=30)
                 body = read.json()
-                body.setdefault("name", []).append({"family": f"n{number}"})
+                body["multipleBirthInteger"] += 1
                 headers = {**HEADERS, "If-Match": read.headers["ETag"]}
-                answer = requests.put(url, json=body, headers=headers, timeout=60)
+                answer = session.put(url, json=body, headers=headers, timeout=60)
                 if answer.status_code != 412:
                     return answer
 
-        requests.put(url, json={"resourceType": "Patient", "id": "counter"}, timeout=30)
-        answers = at_once(count_up, 12)
+        def work(_number: int) -> requests.Response:
+            with requests.Session() as session:
+                answers = [count_up(session) for _ in range(50)]
+            assert {answer.status_code for answer in answers} == {200}
+            return answers[-1]
 
-        assert {answer.status_code for answer in answers} == {200}
-        names = {each["family"] for each in requests.get(url, timeout=30).json()["name"]}
-        assert names == {f"n{number}" for number in range(12)}
+        counter = {"resourceType": "Patient", "id": "counter", "multipleBirthInteger": 0}
+        requests.put(url, json=counter, timeout=30)
+        at_once(work, 4)
+
+        read = requests.get(url, timeout=30).json()
+        assert read["multipleBirthInteger"] == 200
+        assert read["meta"]["versionId"] == "201"
+
+
+class TestSnapshots:
+    def test_readers_see_all_of_a_transaction_or_nothing(self, server: Server) -> None:
+        ids = [f"s{number}" for number in range(5)]
+
+        def write(turn: int) -> requests.Response:
+            entries = []
+            for name in ids:
+                resource = {**goal("Patient/snapshot"), "id": name, "startDate": f"20{turn:02}"}
+                entries.append(entry("PUT", f"Goal/{name}", resource))
+            return _post(
+                server, {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+            )
+
+        def read(session: requests.Session) -> set[str]:
+            found = session.get(f"{server.url}/fhir/Goal?_id={','.join(ids)}", timeout=30).json()
+            assert found["total"] == len(ids)
+            return {each["resource"]["startDate"] for each in found["entry"]}
+
+        def work(number: int) -> requests.Response:
+            if number == 0:
+                answers = [write(turn) for turn in range(11, 31)]
+                written.set()
+                return answers[-1]
+            with requests.Session() as session:
+                while not written.is_set():
+                    seen.append(read(session))
+            return requests.Response()
+
+        written = threading.Event()
+        seen: list[set[str]] = []
+        requests.put(
+            f"{server.url}/fhir/Patient/snapshot",
+            json={"resourceType": "Patient", "id": "snapshot"},
+            timeout=30,
+        )
+        assert write(10).status_code == 200
+
+        at_once(work, 4)
+
+        assert {len(dates) for dates in seen} == {1}
+        assert len({date for dates in seen for date in dates}) > 1
 
 
 def _post(server: Server, bundle: Resource) -> requests.Response:

@@ -9,15 +9,16 @@ from fhirbridge.storage.database import Database
 from tests.unit.documents.desk import Desk
 
 
-def open_desk(path: Path) -> Desk:
-    database = Database(f"sqlite:///{path}")
+def open_desk(url: str) -> Desk:
+    database = Database(url)
     database.upgrade()
+    database.act_for(database.custodian())
     return Desk(database)
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    opened = open_desk(tmp_path / "desk.db")
+    opened = open_desk(f"sqlite:///{tmp_path / 'desk.db'}")
     yield opened
     opened.database.close()
 
@@ -25,6 +26,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 @pytest.fixture
 def other_desk(tmp_path: Path) -> Iterator[Desk]:
     """A second database, for what must come out the same on another way."""
-    opened = open_desk(tmp_path / "other.db")
+    opened = open_desk(f"sqlite:///{tmp_path / 'other.db'}")
     yield opened
     opened.database.close()

@@ -1,12 +1,22 @@
 """Receiving documents: versions, withdrawn items, and what others added."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from fhirbridge.documents.withdrawal import WITHDRAWN_TAG
 from fhirbridge.errors import Conflict
+from tests.unit.documents.conftest import open_desk
 from tests.unit.documents.desk import Desk, document, later
+
+
+@pytest.fixture
+def desk(database_url: str) -> Iterator[Desk]:
+    """An empty database of both kinds in turn."""
+    opened = open_desk(database_url)
+    yield opened
+    opened.database.close()
 
 
 def only(references: tuple[str, ...], resource_type: str) -> str:

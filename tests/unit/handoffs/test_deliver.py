@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,8 +49,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def bridge(tmp_path: Path, clock: Clock) -> Iterator[Bridge]:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/provider.db")
+def bridge(database_url: str, clock: Clock) -> Iterator[Bridge]:
+    settings = Settings(database_url=database_url)
     built = bridges.build(settings, now=clock)
     yield built
     built.close()

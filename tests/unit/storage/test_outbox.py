@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -52,9 +51,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = Database(f"sqlite:///{tmp_path}/outbox.db")
+def desk(database_url: str) -> Iterator[Desk]:
+    database = Database(database_url)
     database.upgrade()
+    database.act_for(database.custodian())
     yield Desk(database)
     database.close()
 
