@@ -4,7 +4,7 @@ A request over HTTP and an entry of a batch or transaction become the same `Fhir
 Source: R4 http.html, bundle.html#Bundle.entry.request
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -48,6 +48,8 @@ class FhirRequest:
     resource: Resource | None = None  # already parsed: an entry of a Bundle
     checked: bool = False  # the resource has passed the gate
     assigned_id: str = ""  # the id that a transaction gave to a resource it creates
+    # what a transaction makes of references to its entries in a resource that is being patched
+    relink: Callable[[Resource], Resource] | None = None
     conditions: Mapping[str, str] = field(default_factory=lambda: _NONE)
     preferences: Preferences = Preferences()
 

@@ -52,6 +52,8 @@ def _change(
     patched = _patched(request, wire.parse(seen.content), context)
     if not isinstance(patched, dict):
         raise InvalidContent(Issue("structure", "The patch leaves no resource."))
+    if request.relink is not None:
+        patched = request.relink(patched)
     identity = (patched.get("resourceType"), patched.get("id"))
     if identity != (current.resource_type, current.resource_id):
         raise InvalidContent(

@@ -5,6 +5,7 @@ rewritten in one step and two entries for one resource are noticed.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from fhirbridge.errors import BridgeError, InvalidContent, Issue, NotFound, PreconditionFailed
@@ -128,8 +129,11 @@ class _Work:
             resource = entry.request.resource
             if identity.exists or resource is None:
                 continue
-            rewritten = links.apply(resource, entry.full_url)
-            linked.append(replace(entry, request=_resolved(identity, rewritten)))
+            made = _resolved(identity, links.apply(resource, entry.full_url))
+            if made.method == "PATCH":
+                # A JSON Patch says of no value what it is: its result does.
+                made = replace(made, relink=partial(links.apply, full_url=entry.full_url))
+            linked.append(replace(entry, request=made))
         self._write(linked)
         self._check_conditions(identities)
         for entry in [*searches, *by_method["GET"]]:

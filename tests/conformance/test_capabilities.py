@@ -1,10 +1,15 @@
 """/metadata, made from the table of dispatch. Source: R4 http.html#capabilities"""
 
+from urllib.parse import quote
+
 import pytest
 
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.validation import check
-from tests.conformance.support import BASE, Api, patient
+from fhirbridge.interactions.supported import OPERATIONS
+from tests.conformance.support import BASE, Api, assert_outcome, identified, patient
+
+NOTHING = "This server has nothing at this address."
 
 # code -> a request of it; anything below 500 that is not 405 counts as offered
 REQUESTS = {
@@ -49,6 +54,84 @@ class TestCapabilities:
         assert (answer.status_code < 400) == (code in claimed)
         if code not in claimed:
             assert answer.status_code in (404, 405)
+
+    def test_what_a_type_claims_is_routed_and_nothing_else(self, api: Api) -> None:
+        """405 tells what a server does not do; everything else is about the request."""
+        for resource in api.get("/metadata").json["rest"][0]["resource"]:
+            claimed = {each["code"] for each in resource["interaction"]}
+            for code, (method, path) in REQUESTS.items():
+                address = path.replace("Patient", resource["type"]).replace("/p", "/none")
+
+                answer = api(method, address, content_type="application/fhir+json")
+
+                assert (answer.status_code != 405) == (code in claimed), (method, address)
+
+    def test_conditional_forms_are_those_claimed(self, api: Api) -> None:
+        api.put("/Patient/p", identified("1", id="p"))
+        api.put("/Patient/q", identified("2", id="q"))
+        claims = {each["type"]: each for each in api.get("/metadata").json["rest"][0]["resource"]}[
+            "Patient"
+        ]
+        one, both = "identifier=urn:mrn|1", "identifier=urn:mrn|1,urn:mrn|2"
+
+        assert claims["conditionalCreate"] and claims["conditionalUpdate"]
+        assert api.post("/Patient", patient(), if_none_exist=one).status_code == 200
+        assert api.put(f"/Patient?{one}", identified("1")).status_code == 200
+        assert claims["conditionalRead"] == "full-support"
+        since = "Fri, 01 Jan 2100 00:00:00 GMT"
+        assert api.get("/Patient/p", if_none_match='W/"1"').status_code == 304
+        assert api.get("/Patient/p", if_modified_since=since).status_code == 304
+        assert claims["conditionalDelete"] == "single"
+        assert api.delete(f"/Patient?{both}").status_code == 412
+        assert api.delete(f"/Patient?{one}").status_code == 204
+        assert claims["readHistory"] and claims["updateCreate"]
+        assert api.get("/Patient/p/_history/1").status_code == 200
+        assert api.put("/Patient/new", patient(id="new")).status_code == 201
+
+    def test_formats_are_those_claimed(self, api: Api) -> None:
+        statement = api.get("/metadata").json
+
+        for form in statement["format"]:
+            answer = api.get(f"/Patient?_format={quote(form)}")
+            assert answer.status_code == 200
+            assert ("xml" in form) == answer.data.startswith(b"<")
+        for media_type in statement["patchFormat"]:
+            answer = api("PATCH", "/Patient/none", b"[]", content_type=media_type)
+            assert answer.status_code != 415
+        for form in ("ttl", "html", "application/fhir+turtle"):
+            assert_outcome(api.get(f"/Patient?_format={quote(form)}"), 406, "not-supported")
+        assert api("PATCH", "/Patient/none", b"x", content_type="text/turtle").status_code == 415
+
+    def test_operations_are_those_claimed(self, api: Api) -> None:
+        """One that is not claimed for a type has no address there."""
+        everywhere = {operation.name for operation in OPERATIONS}
+        for resource in api.get("/metadata").json["rest"][0]["resource"]:
+            claimed = {f"${each['name']}" for each in resource["operation"]}
+            for name in sorted(everywhere | {"$nothing"}):
+                at_type = api.get(f"/{resource['type']}/{name}")
+                at_instance = api.get(f"/{resource['type']}/none/{name}")
+
+                codes = [
+                    (answer.status_code, answer.json["issue"][0]["diagnostics"])
+                    for answer in (at_type, at_instance)
+                ]
+                routed = [code for code in codes if code != (404, NOTHING)]
+                assert bool(routed) == (name in claimed), (resource["type"], name, codes)
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "_text=a", "_content=a", "_filter=a", "_list=a", "_query=a", "near=1|2", "nonsense=a",
+            "name:sounds-like=a", "birthdate:exact=2024", "_include=Goal:patient:X",
+            "_contained=both",
+        ],
+    )  # fmt: skip
+    def test_search_that_is_not_claimed_is_refused(self, api: Api, query: str) -> None:
+        answer = api.get(f"/Patient?{query}")
+
+        assert answer.status_code == 400
+        assert check(answer.json) == []
+        assert answer.json["resourceType"] == "OperationOutcome"
 
     def test_batch_and_transaction_are_claimed(self, api: Api) -> None:
         rest = api.get("/metadata").json["rest"][0]

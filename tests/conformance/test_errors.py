@@ -4,14 +4,61 @@ Source: R4 http.html#2.21.0.4, operationoutcome.html
 """
 
 import logging
+from collections.abc import Callable
 
 import pytest
+from werkzeug.test import TestResponse
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.fhir import wire, xml
 from fhirbridge.fhir.validation import check
 from fhirbridge.web.app import create_app
 from tests.conformance.support import Api, assert_outcome, entry, goal, identified, patient
 from tests.locking import locked
+
+
+def _gone(api: Api, headers: dict[str, str]) -> TestResponse:
+    api.put("/Practitioner/gone", {"resourceType": "Practitioner", "id": "gone"})
+    api.delete("/Practitioner/gone")
+    return api.get("/Practitioner/gone", **headers)
+
+
+def _conflict(api: Api, headers: dict[str, str]) -> TestResponse:
+    organization = {"resourceType": "Organization", "id": "o", "name": "O"}
+    api.put("/Organization/o", organization)
+    part = {**organization, "id": "part", "partOf": {"reference": "Organization/o"}}
+    api.put("/Organization/part", part)
+    return api.delete("/Organization/o", **headers)
+
+
+# status and code -> a request that gets them
+EVERY: dict[tuple[int, str], Callable[[Api, dict[str, str]], TestResponse]] = {
+    (400, "invalid"): lambda api, h: api.get("/Patient?birthdate=x", **h),
+    (400, "not-supported"): lambda api, h: api.get("/Patient?colour=x", **h),
+    (400, "structure"): lambda api, h: api.post("/Patient", "{", **h),
+    (400, "required"): lambda api, h: api("POST", "/Patient", **h),
+    (400, "value"): lambda api, h: api.put("/Patient/a_b", patient(id="a_b"), **h),
+    (400, "code-invalid"): lambda api, h: api.post("/Patient", patient(gender="x"), **h),
+    (404, "not-found"): lambda api, h: api.get("/Patient/none", **h),
+    (404, "not-supported"): lambda api, h: api.get("/Nothing/none", **h),
+    (405, "not-supported"): lambda api, h: api("PUT", "/Patient/p/_history", **h),
+    (406, "not-supported"): lambda api, h: api.get("/Patient?_format=ttl", **h),
+    (409, "conflict"): _conflict,
+    (410, "deleted"): _gone,
+    (412, "conflict"): lambda api, h: api.put("/Patient/p", patient(id="p"), if_match='W/"9"', **h),
+    (413, "too-long"): lambda api, h: api.post("/Patient", b"x" * 300_000, **h),
+    (413, "too-costly"): lambda api, h: api.batch(*[{}] * 5001, **h),
+    (415, "not-supported"): lambda api, h: api.post(
+        "/Patient", patient(), content_type="text/plain", **h
+    ),
+    (422, "not-found"): lambda api, h: api.post("/Goal", goal("Patient/none"), **h),
+    (422, "invariant"): lambda api, h: api.post(
+        "/Patient", patient(contact=[{"gender": "male"}]), **h
+    ),
+    (422, "business-rule"): lambda api, h: api.post(
+        "/Bundle", {"resourceType": "Bundle", "type": "batch"}, **h
+    ),
+}
 
 
 class TestShape:
@@ -42,6 +89,33 @@ class TestShape:
         self, api: Api, method: str, path: str, status: int, code: str
     ) -> None:
         assert_outcome(api(method, path), status, code)
+
+    @pytest.mark.parametrize("form", ["json", "xml"])
+    @pytest.mark.parametrize(("status", "code"), [*EVERY])
+    def test_every_status(self, api: Api, status: int, code: str, form: str) -> None:
+        """One request for each: the same shape in both formats, and a resource that R4 allows."""
+        answer = EVERY[status, code](api, {"accept": f"application/fhir+{form}"})
+
+        assert answer.status_code == status, answer.get_data(as_text=True)
+        # A format that cannot be written is no reason to be silent.
+        is_xml = form == "xml" and status != 406
+        assert answer.headers["Content-Type"] == f"application/fhir+{'xml' if is_xml else 'json'}"
+        outcome = xml.parse(answer.data) if is_xml else wire.parse(answer.data)
+        assert outcome["resourceType"] == "OperationOutcome"
+        assert check(outcome) == []
+        assert code in {issue["code"] for issue in outcome["issue"]}
+        for issue in outcome["issue"]:
+            assert issue["diagnostics"].endswith(".")
+        assert "Traceback" not in answer.get_data(as_text=True)
+
+    def test_405_and_415_and_412_change_nothing(self, api: Api) -> None:
+        api.put("/Patient/p", patient(id="p"))
+
+        for status, code in EVERY:
+            EVERY[status, code](api, {})
+
+        assert api.get("/Patient/p/_history").json["total"] == 1
+        assert api.total("/Patient") == 1
 
     @pytest.mark.parametrize("path", ["/nothing", "/", "/fhirr", "/health/nothing"])
     def test_addresses_outside_of_the_api(self, api: Api, path: str) -> None:

@@ -320,23 +320,35 @@ class TestInBundles:
 
         assert_outcome(answer, 400, "invalid")
 
-    def test_references_between_entries(self, stored: Api) -> None:
-        value = {"valueReference": {"reference": "urn:uuid:1a8c0b3c-8d4f-4d3e-9c55-1f5a6f1f2a01"}}
-        change = operation("add", "Patient", name="managingOrganization", value=value)
+    @pytest.mark.parametrize("url", ["Patient/p", "Patient?identifier=urn:mrn|1"])
+    @pytest.mark.parametrize("form", ["FHIRPath", "JSON, element", "JSON, text"])
+    def test_references_between_entries(self, stored: Api, form: str, url: str) -> None:
+        urn = "urn:uuid:1a8c0b3c-8d4f-4d3e-9c55-1f5a6f1f2a01"
+        place, reference = "/managingOrganization", {"reference": urn}
+        value = {"valueReference": reference}
+        changes = {
+            "FHIRPath": parameters(
+                operation("add", "Patient", name="managingOrganization", value=value)
+            ),
+            "JSON, element": binary([{"op": "add", "path": place, "value": reference}]),
+            "JSON, text": binary(
+                [
+                    {"op": "add", "path": place, "value": {"display": "O"}},
+                    {"op": "add", "path": f"{place}/reference", "value": urn},
+                ]
+            ),
+        }
 
         answer = stored.transaction(
-            entry("PATCH", "Patient/p", parameters(change)),
+            entry("PATCH", url, changes[form]),
             entry(
-                "POST",
-                "Organization",
-                {"resourceType": "Organization", "name": "O"},
-                full_url=value["valueReference"]["reference"],
+                "POST", "Organization", {"resourceType": "Organization", "name": "O"}, full_url=urn
             ),
         )
 
         assert answer.status_code == 200, answer.json
-        reference = stored.get("/Patient/p").json["managingOrganization"]["reference"]
-        assert reference.startswith("Organization/")
+        linked = stored.get("/Patient/p").json["managingOrganization"]["reference"]
+        assert linked.startswith("Organization/")
 
 
 class TestText:
