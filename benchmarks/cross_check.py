@@ -172,7 +172,7 @@ class _Said:
     def add(self, who: str, objections: list[Objection]) -> None:
         """Count objections, those with a reason apart."""
         for objection in objections:
-            why = reason(objection) if who == "pyrofile-validator" else ""
+            why = reason(objection) if who not in ("ours", "fhirkit-rs") else ""
             if why:
                 self.explained[f"{who} {objection.code}: {why}"] += 1
             else:

@@ -52,7 +52,10 @@ def gate(resource: Resource, *, own_codes: OwnCodes | None = None) -> list[Objec
 
 def fhir_resources(resource: Resource) -> list[Objection]:
     """fhir.resources R4B; a type that it does not have is refused."""
-    return [Objection(issue.rule, "", issue.diagnostics) for issue in second_opinion(resource)]
+    return [
+        Objection(issue.rule, ".".join(issue.expression), issue.diagnostics)
+        for issue in second_opinion(resource)
+    ]
 
 
 def fhirkit_rs(resource: Resource) -> list[Objection]:
