@@ -12,6 +12,8 @@ from fhirbridge.interactions.messages import FhirRequest
 from fhirbridge.storage.history import Newest
 from fhirbridge.storage.versions import ResourceVersion
 
+# A bare version id is none, but fhirpy sends it, and on a read there is nothing to lose.
+_READ_TAG = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"|([0-9]{1,18})')
 _ETAG = re.compile(r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"')
 
 
@@ -43,7 +45,7 @@ def is_not_modified(request: FhirRequest, version: ResourceVersion) -> bool:
     """
     tags = request.conditions.get("if-none-match")
     if tags is not None:
-        known = _etags(tags, "If-None-Match")
+        known = _etags(tags, "If-None-Match", _READ_TAG)
         return "*" in known or str(version.version_id) in known
     since = _date(request.conditions.get("if-modified-since", ""))
     # HTTP dates have no fraction of a second.
@@ -58,21 +60,21 @@ def is_unchanged_history(request: FhirRequest, newest: Newest | None) -> bool:
     """
     tags = request.conditions.get("if-none-match")
     if tags is not None:
-        known = _etags(tags, "If-None-Match")
+        known = _etags(tags, "If-None-Match", _READ_TAG)
         return newest is not None and ("*" in known or str(newest.seq) in known)
     since = _date(request.conditions.get("if-modified-since", ""))
     return since is not None and newest is not None and newest.last_updated < since
 
 
-def _etags(header: str, name: str) -> frozenset[str]:
+def _etags(header: str, name: str, form: re.Pattern[str] = _ETAG) -> frozenset[str]:
     if header.strip() == "*":
         return frozenset({"*"})
-    tags = [_ETAG.fullmatch(part.strip()) for part in header.split(",")]
+    tags = [form.fullmatch(part.strip()) for part in header.split(",")]
     if not all(tags):
         raise InvalidContent(
             Issue("invalid", f'{name} must be an ETag such as W/"3", or a list of them.')
         )
-    return frozenset(tag[1] for tag in tags if tag)
+    return frozenset(tag[tag.lastindex or 1] for tag in tags if tag)
 
 
 def _date(text: str) -> datetime | None:
