@@ -33,6 +33,7 @@ class View:
     sees: Callable[[str], bool]
     patients: frozenset[str]
     bases: tuple[str, ...] = ()
+    hidden: frozenset[str] = frozenset()  # texts of references, e.g. of entries that stay
 
     def permits(self, content_class: str) -> bool:
         """True if every part of a class may be seen."""
@@ -184,6 +185,8 @@ class _Stripping:
     def _reference(self, reference: JsonObject) -> JsonObject | None:
         parsed = references.parse_element(reference)
         target = f"{parsed.resource_type}/{parsed.resource_id}"
+        if parsed.text in self._view.hidden:
+            return None
         if parsed.kind == "fragment":
             return None if parsed.text in self._hidden else reference
         if target in self._view.patients:

@@ -29,8 +29,8 @@ from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 
 # Sent with what a consent lets out (42 CFR 2.32, 2.33).
-_PERSIST = "PERSISTLABEL"
-_NO_REDISCLOSURE = ("NORDSCLCD", "RedisclosureProhibitionMark")
+PERSIST = "PERSISTLABEL"
+MARKS_WITHOUT_HIPAA = ("NORDSCLCD", "RedisclosureProhibitionMark")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +178,7 @@ class Gate:
             if isinstance(each, Permit)
         ]
         free = all(each.redisclosure == "hipaa" for each in decisions)
-        return (_PERSIST,) if free else (_PERSIST, *_NO_REDISCLOSURE)
+        return (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
 
 
 def narrowed(caller: Caller) -> Caller:

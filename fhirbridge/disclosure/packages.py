@@ -1,0 +1,153 @@
+"""`authorise`: what of a Bundle may go to its receiver, and the notice that goes with it.
+
+It is asked when something is sent, not when it was enqueued: a consent may have ended meanwhile.
+Source: 42 CFR 2.31 to 2.33; design.md sections 9 and 10
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fhirbridge.consent.classes import CONSENT, DIRECTORY, stored_class
+from fhirbridge.consent.decision import Permit, Redisclosure, Withhold, decide
+from fhirbridge.consent.labels import labels_of, merged
+from fhirbridge.consent.reasons import Reason, reason
+from fhirbridge.consent.redaction import View, redact
+from fhirbridge.disclosure.allowance import Allowance, about_resource, question
+from fhirbridge.disclosure.gate import MARKS_WITHOUT_HIPAA, PERSIST, Gate
+from fhirbridge.fhir import bundles
+from fhirbridge.fhir.narrative import narrate
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """What may be sent. `withheld` counts entries that stay, by resource type."""
+
+    bundle: Resource
+    patient: str
+    consents: tuple[str, ...]
+    redisclosure: Redisclosure
+    withheld: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing may be sent, and why."""
+
+    patient: str
+    reasons: tuple[Reason, ...]
+
+
+def authorise(session: Session, gate: Gate, bundle: Resource) -> Authorised | Refusal:
+    """Decide about a Bundle for one patient, whose entries have `urn:uuid:` of their ids.
+
+    Without a permit for the patient's identity nothing goes: a receiver must know whom it is about.
+    """
+    patient = next(iter(bundles.resources_of(bundle, "Patient")), {})
+    reference = f"Patient/{patient.get('id', '')}"
+    patient_key = key_of(reference)
+    if not patient:
+        return Refusal("", (reason("no-consent"),))
+    allowance = gate.allowance(session, patient_key)
+    decision = allowance.decisions["identity"]
+    if isinstance(decision, Withhold):
+        return Refusal(reference, decision.reasons)
+    entries = [each for each in bundle.get("entry", ()) if isinstance(each.get("resource"), dict)]
+    permitted = _Permitted(session, gate, allowance, patient_key)
+    kept = _reduced(entries, permitted, str(patient["id"]))
+    free = decision.redisclosure == "hipaa"
+    marks = (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
+    notice = _notice(gate, allowance, decision)
+    made = [
+        {**entry, "resource": _finished(entry["resource"], gate, marks, notice)} for entry in kept
+    ]
+    urls = {entry.get("fullUrl") for entry in kept}
+    withheld: dict[str, int] = {}
+    for entry in entries:
+        if entry.get("fullUrl") not in urls:
+            name = str(entry["resource"]["resourceType"])
+            withheld[name] = withheld.get(name, 0) + 1
+    return Authorised(
+        {**bundle, "entry": made},
+        reference,
+        tuple(sorted(allowance.permitting)),
+        decision.redisclosure,
+        withheld,
+    )
+
+
+class _Permitted:
+    """Which resources of the Bundle may go, by what is decided about the patient."""
+
+    def __init__(
+        self, session: Session, gate: Gate, allowance: Allowance, patient_key: int
+    ) -> None:
+        self.allowance = allowance
+        self._policy = gate.place.policy
+        self._known = gate.known(session, patient_key)
+        self._asked = question(gate.caller, gate.recipient, self._known, gate.place.now)
+
+    def __call__(self, resource: Resource) -> bool:
+        of_class = stored_class(resource)
+        if of_class == DIRECTORY:
+            return True
+        if of_class == CONSENT or not self.allowance.by_resource:
+            return self.allowance.permits(of_class, f"Consent/{resource.get('id')}")
+        asked = about_resource(self._asked, resource, of_class, is_part2=self._policy.is_part2)
+        return isinstance(decide(self._known.consents, asked, self._policy), Permit)
+
+
+def _reduced(entries: list[JsonObject], permitted: _Permitted, patient_id: str) -> list[JsonObject]:
+    """The entries that may go, each without what refers to the others; until nothing changes."""
+    kept = [entry for entry in entries if permitted(entry["resource"])]
+    while True:
+        urls = {entry.get("fullUrl") for entry in kept}
+        hidden = frozenset(
+            str(entry.get("fullUrl")) for entry in entries if entry.get("fullUrl") not in urls
+        )
+        view = View(
+            classes=permitted.allowance.classes,
+            sees=lambda _: True,
+            patients=frozenset({f"Patient/{patient_id}"}),
+            hidden=hidden,
+        )
+        reduced = []
+        for entry in kept:
+            resource = entry["resource"]
+            smaller = redact(resource, view, of_class=stored_class(resource))
+            if smaller is not None:
+                reduced.append({**entry, "resource": smaller})
+        if len(reduced) == len(kept):
+            return reduced
+        kept = reduced
+
+
+def _finished(resource: Resource, gate: Gate, marks: tuple[str, ...], notice: str) -> Resource:
+    if stored_class(resource) == DIRECTORY:
+        return resource
+    if resource["resourceType"] == "Task":
+        resource = {**resource, "note": [*resource.get("note", ()), {"text": notice}]}
+        if "text" in resource:
+            resource = {**resource, "text": narrate(resource)}
+    labels = labels_of(resource, is_part2=gate.place.policy.is_part2)
+    return merged(resource, labels, more=marks)
+
+
+def _notice(gate: Gate, allowance: Allowance, decision: Permit) -> str:
+    """Both statements and the scope of the consent, for the Task that every receiver reads.
+
+    Source: 42 CFR 2.32(a) and (b)
+    """
+    notice = gate.place.policy.notice
+    return f"{notice.short} {notice.long} {scope_words(gate, allowance.classes, decision.consents)}"
+
+
+def scope_words(gate: Gate, classes: Iterable[str], consents: Iterable[str]) -> str:
+    """The scope of a disclosure in a sentence. Source: 42 CFR 2.32(b)"""
+    named = ", ".join(sorted(consents)) or "an exception"
+    return (
+        f"Disclosed to {gate.recipient.name} for {gate.caller.purpose} under {named};"
+        f" information: {', '.join(sorted(classes))}."
+    )
