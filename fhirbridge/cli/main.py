@@ -21,6 +21,7 @@ COMMANDS = {
     "db": "Create, upgrade and repair the database.",
     "demo": "Send a discharge plan from a provider's bridge to a flaky EHR and back, offline.",
     "explain": "Say why each FHIR element is there, and what was not mapped.",
+    "handoff": "Look at handoffs and referrals, and answer them.",
     "mappings": "Look at the mapping packs.",
     "outbox": "Look at what was sent, what waits and what failed.",
     "partner": "Register partners and list them.",

@@ -7,6 +7,7 @@ we write the Task and the Appointment. Source: domain.md 1.5, 4.3, 4.4
 from uuid import uuid5
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.conversion.foreign import readable
 from fhirbridge.conversion.model import ToNative
 from fhirbridge.conversion.to_native import resources_to_native
 from fhirbridge.errors import Issue, NotFound
@@ -128,7 +129,10 @@ def document_of(bridge: Bridge, handoff_id: str) -> ToNative:
             raise NotFound(Issue("not-found", "There is no inbound referral with this id."))
         pairs = _reachable(bridge, session, handoff.details)
     kind = next(kind for kind in _KINDS.values() if kind == handoff.kind)
-    made = resources_to_native(pairs, bridge.mappings[kind])
+    mapping = bridge.mappings[kind]
+    table = mapping.pack.tables.get("referral.snomed")
+    kinds = {code: row.native for code, row in table.reverse.items()} if table else {}
+    made = resources_to_native(readable(pairs, base=bridge.settings.base, kinds=kinds), mapping)
     shown: JsonObject = {
         "schema": documents.schema_of(kind),
         **made.document,

@@ -4,7 +4,15 @@ from flask import Blueprint, Response
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.fhir import wire
-from fhirbridge.web import api_docs, handoff_api, native_api, openapi, operations, partner_api
+from fhirbridge.web import (
+    api_docs,
+    case_api,
+    handoff_api,
+    native_api,
+    openapi,
+    operations,
+    partner_api,
+)
 
 
 def blueprint(bridge: Bridge) -> Blueprint:
@@ -12,6 +20,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
     table = (
         *native_api.operations(bridge),
         *handoff_api.operations(bridge),
+        *case_api.operations(bridge),
         *partner_api.operations(bridge),
     )
     routes = operations.blueprint(table, max_bytes=bridge.settings.max_body_bytes)

@@ -7,6 +7,7 @@ from fhirbridge.native.documents import KINDS
 from fhirbridge.native.json_schema import json_schema
 from fhirbridge.web.native_api import SCHEMA_NAMES
 from fhirbridge.web.partner_api import PROFILES
+from fhirbridge.workflow.reasons import REASONS
 from fhirbridge.workflow.words import DeliveryState
 
 _TEXT: JsonObject = {"type": "string"}
@@ -33,7 +34,8 @@ def _ref(name: str) -> JsonObject:
 
 
 def _object(required: str, **members: JsonObject) -> JsonObject:
-    return {"type": "object", "properties": members, "required": required.split()}
+    named = {"required": required.split()} if required else {}
+    return {"type": "object", "properties": members, **named}
 
 
 _ISSUES = _list(_ref("Issue"))
@@ -170,6 +172,63 @@ _OWN: Mapping[str, JsonObject] = {
 }
 
 
+_CASE: Mapping[str, JsonObject] = {
+    "id": _TEXT,
+    "direction": _word("outbound", "inbound"),
+    "kind": _TEXT,
+    "partner": _maybe(_TEXT),
+    "state": _TEXT,
+    "word": _TEXT,
+    "nextStepBy": _TEXT,
+    "nextStep": _TEXT,
+    "priority": _TEXT,
+    "done": _YES_NO,
+    "task": _maybe(_TEXT),
+    "order": _maybe(_TEXT),
+    "updatedAt": _INSTANT,
+}
+_CASES: Mapping[str, JsonObject] = {
+    "Nothing": _ANY,
+    "CaseList": _object("cases", cases=_list(_object(" ".join(_CASE), **_CASE))),
+    "Case": _object(
+        " ".join(_CASE),
+        **_CASE,
+        events=_list(_ANY),
+        visits=_ANY,
+        closedFor=_maybe(_TEXT),
+        lastVisit=_maybe(_TEXT),
+        firstVisit=_maybe(_TEXT),
+        daysBetween={**_maybe(_INTEGER), "description": "From the last visit to the first after."},
+        mayBecome=_list(_TEXT),
+        alerts=_list(_ANY),
+        setAside=_list(_ANY),
+    ),
+    "InboundDocument": _object("document issues", document=_ANY, issues=_ISSUES),
+    "AnswerRequest": _object(
+        "",
+        reason=_word(*REASONS),
+        text=_TEXT,
+        start=_INSTANT,
+        end=_INSTANT,
+        by=_TEXT,
+        heard=_word("phone", "fax", "paper", "in-person"),
+    ),
+    "Answered": _object(
+        "handoff state task",
+        handoff=_TEXT,
+        state=_TEXT,
+        task=_TEXT,
+        appointment=_maybe(_TEXT),
+    ),
+    "VisitRequest": _object("at", at=_INSTANT, by=_TEXT),
+    "CloseRequest": _object("reason", reason=_TEXT, by=_TEXT),
+    "RetryRequest": _object("", anyway=_YES_NO, found=_TEXT, giveUp=_TEXT, by=_TEXT),
+    "AlertList": _object("alerts", alerts=_list(_ANY)),
+    "SetAsideList": _object("setAside", setAside=_list(_ANY)),
+    "SettleRequest": _object("by", by=_TEXT),
+}
+
+
 def schemas() -> dict[str, JsonObject]:
     """All schemas by name."""
-    return {**{SCHEMA_NAMES[kind]: json_schema(kind) for kind in KINDS}, **_OWN}
+    return {**{SCHEMA_NAMES[kind]: json_schema(kind) for kind in KINDS}, **_OWN, **_CASES}

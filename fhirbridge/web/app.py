@@ -11,7 +11,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.validation import check
 from fhirbridge.partners import jwks
-from fhirbridge.web import api, auth, compression, errors, fhir_api, health, smart
+from fhirbridge.web import api, auth, compression, errors, fhir_api, health, notifications, smart
 from fhirbridge.web.door import Door
 
 
@@ -32,6 +32,7 @@ def create_app(bridge: Bridge) -> Flask:
     app.register_blueprint(fhir_api.blueprint(bridge))
     app.register_blueprint(health.blueprint(bridge))
     app.register_blueprint(api.blueprint(bridge))
+    app.register_blueprint(notifications.blueprint(bridge))
     app.wsgi_app = Door(bridge, tokens, app.wsgi_app)  # type: ignore[method-assign]
     return app
 

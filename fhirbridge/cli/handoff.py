@@ -1,0 +1,202 @@
+"""`fhirbridge handoff list|show|answer|visit|close|set-aside`: cases and their answers."""
+
+import getpass
+from datetime import datetime
+
+import click
+
+from fhirbridge import bridge as bridges
+from fhirbridge import config
+from fhirbridge.cli import output
+from fhirbridge.clock import to_instant
+from fhirbridge.handoffs import closing, inbound, referrals
+from fhirbridge.handoffs.answer import ACTIONS, Answer, answer
+from fhirbridge.workflow.reasons import REASONS
+
+_HEARD = ("phone", "fax", "paper", "in-person")
+
+
+class _Moment(click.ParamType[datetime]):
+    name = "TIME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """A date and time with 'Z' or an offset."""
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail("expected a date and time with 'Z' or an offset", param, ctx)
+        return moment
+
+
+_MOMENT = _Moment()
+
+
+@click.group("handoff")
+def command() -> None:
+    """Look at handoffs and referrals, and answer them."""
+
+
+@command.command("list")
+@click.option("--direction", type=click.Choice(["outbound", "inbound"]), default=None)
+@click.option("--partner", default="", help="Only of this partner.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_cases(direction: str | None, partner: str, limit: int, as_json: bool) -> None:
+    """List handoffs and referrals and who owes the next step."""
+    bridge = bridges.build(config.load())
+    try:
+        found = referrals.list_cases(
+            bridge, direction=direction or "", partner=partner, limit=limit
+        )
+    finally:
+        bridge.close()
+    if as_json:
+        output.print_json([one.to_json() for one in found])
+    elif found:
+        rows = [
+            (
+                one.handoff.id,
+                one.direction,
+                one.handoff.partner,
+                one.word.text,
+                one.word.next_by,
+            )
+            for one in found
+        ]
+        output.table(rows, ("HANDOFF", "DIRECTION", "PARTNER", "STATUS", "NEXT BY"))
+    else:
+        click.echo("There are no handoffs.", err=True)
+
+
+@command.command("show")
+@click.argument("handoff", metavar="ID")
+@click.option("--document", is_flag=True, help="What came in, as a document.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(handoff: str, document: bool, as_json: bool) -> None:
+    """Show where one stands: events, visits, alerts, what was set aside."""
+    bridge = bridges.build(config.load())
+    try:
+        if document:
+            made = inbound.document_of(bridge, handoff)
+            output.print_issues(made.issues)
+            output.print_json(made.document)
+            return
+        found = referrals.show(bridge, handoff)
+    finally:
+        bridge.close()
+    shown = found.to_json()
+    if as_json:
+        output.print_json(shown)
+        return
+    click.echo(f"status    {found.word.text}")
+    click.echo(f"next      {found.word.next_by}: {found.word.next_step}")
+    if shown["firstVisit"]:
+        days = shown["daysBetween"]
+        between = f", {days} days after the last visit in the program" if days is not None else ""
+        click.echo(f"visit     {shown['firstVisit']}{between}")
+    for event in shown["events"]:
+        marked = " (transcribed)" if event.get("transcribed") else ""
+        reason = f" ({event['reason']})" if event.get("reason") else ""
+        click.echo(f"          {event['at']} {event['result']}: {event['state']}{marked}{reason}")
+    for alert in shown["alerts"]:
+        click.echo(f"alert     {alert['kind']} since {alert['openedAt']}")
+    for kept in shown["setAside"]:
+        click.echo(f"set aside {kept['id']}: {kept['code']}. {kept['reason']}")
+
+
+@command.command("answer")
+@click.argument("handoff", metavar="ID")
+@click.argument("action", type=click.Choice(ACTIONS))
+@click.option("--reason", type=click.Choice(list(REASONS)), default=None, help="A coded reason.")
+@click.option("--text", default="", help="For people: what is needed, what came of it.")
+@click.option("--start", type=_MOMENT, default=None, help="When the visit begins.")
+@click.option("--end", type=_MOMENT, default=None, help="When the visit ends.")
+@click.option("--heard", type=click.Choice(_HEARD), default=None, help="The partner said it so.")
+@click.option("--by", default="", help="Who answers; by default who is logged in.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def answer_(
+    handoff: str,
+    action: str,
+    reason: str | None,
+    text: str,
+    start: datetime | None,
+    end: datetime | None,
+    heard: str | None,
+    by: str,
+    as_json: bool,
+) -> None:
+    """Answer what came in, or enter a partner's answer that was heard by phone or fax."""
+    chosen = next(one for one in ACTIONS if one == action)
+    told = next((one for one in _HEARD if one == heard), "")
+    given = Answer(
+        chosen,
+        reason=reason or "",
+        text=text,
+        start=start,
+        end=end,
+        by=by or getpass.getuser(),
+        heard=told,  # type: ignore[arg-type]
+    )
+    bridge = bridges.build(config.load())
+    try:
+        done = answer(bridge, handoff, given)
+    finally:
+        bridge.close()
+    if as_json:
+        output.print_json({"state": done.state.value, "task": done.task, "visit": done.appointment})
+    else:
+        click.echo(f"{done.task} is {done.state.value}.")
+
+
+@command.command("visit")
+@click.argument("handoff", metavar="ID")
+@click.option("--at", type=_MOMENT, required=True, help="When the client came.")
+@click.option("--by", default="", help="Who says so; by default who is logged in.")
+def visit(handoff: str, at: datetime, by: str) -> None:
+    """Enter that the client came."""
+    bridge = bridges.build(config.load())
+    try:
+        closing.enter_visit(bridge, handoff, at=at, by=by or getpass.getuser())
+    finally:
+        bridge.close()
+    click.echo(f"A visit is noted at {to_instant(at)}.", err=True)
+
+
+@command.command("close")
+@click.argument("handoff", metavar="ID")
+@click.option("--reason", required=True, help="Why it is closed without a visit.")
+@click.option("--by", default="", help="Who closes it; by default who is logged in.")
+def close(handoff: str, reason: str, by: str) -> None:
+    """Close a handoff for a stated reason."""
+    bridge = bridges.build(config.load())
+    try:
+        closing.close(bridge, handoff, reason=reason, by=by or getpass.getuser())
+    finally:
+        bridge.close()
+    click.echo("It is closed.", err=True)
+
+
+@command.command("set-aside")
+@click.option("--settle", type=int, default=None, metavar="NUMBER", help="Somebody dealt with it.")
+@click.option("--all", "with_settled", is_flag=True, help="Also what is settled.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def set_aside(settle: int | None, with_settled: bool, as_json: bool) -> None:
+    """List what arrived about referrals and led nowhere, or settle one of them."""
+    bridge = bridges.build(config.load())
+    try:
+        if settle is not None:
+            referrals.settle(bridge, settle, by=getpass.getuser())
+        found = referrals.list_set_aside(bridge, with_settled=with_settled)
+    finally:
+        bridge.close()
+    if as_json:
+        output.print_json([referrals.kept_json(one) for one in found])
+    elif found:
+        rows = [(str(one.id), one.partner, one.source, one.code, one.reason) for one in found]
+        output.table(rows, ("NUMBER", "PARTNER", "SOURCE", "CODE", "REASON"))
+    else:
+        click.echo("Nothing is set aside.", err=True)

@@ -1,0 +1,57 @@
+"""`POST /notifications/<partner>`: a partner tells that a Task or an Appointment has changed.
+
+Taken is a Bundle in FHIR JSON from the partner's own client, or from our own systems.
+"""
+
+from flask import Blueprint, Response, request
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.disclosure.caller import Caller
+from fhirbridge.errors import Forbidden, Issue, UnsupportedMedia
+from fhirbridge.fhir import wire
+from fhirbridge.handoffs import partners
+from fhirbridge.handoffs.notify import notify
+from fhirbridge.web import auth
+
+_TYPES = ("application/fhir+json", "application/json", "")
+
+
+def blueprint(bridge: Bridge) -> Blueprint:
+    """The route of notifications."""
+    routes = Blueprint("notifications", __name__)
+
+    @routes.post("/notifications/<partner>")
+    def take_in(partner: str) -> Response:
+        _check(bridge, auth.caller(), partner)
+        if (request.mimetype or "") not in _TYPES:
+            words = f"The Content-Type of a notification must be {_TYPES[0]}."
+            raise UnsupportedMedia(Issue("not-supported", words))
+        content = request.get_data(cache=False)
+        bundle = wire.parse(content, max_bytes=bridge.settings.max_body_bytes)
+        made = notify(bridge, partner, bundle)
+        body = {
+            "taken": [
+                {"handoff": one.handoff_id, "result": one.result, "code": one.code or None}
+                for one in made.taken
+            ],
+            "toLookAt": made.to_look_at,
+        }
+        return Response(
+            wire.dump(body),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    return routes
+
+
+def _check(bridge: Bridge, caller: Caller, partner_name: str) -> None:
+    """A client speaks for its own organization only."""
+    if caller.recipient is None:
+        return
+    with bridge.database.read() as session:
+        partner = partners.load(session, bridge, partner_name)
+    theirs = set(partner.recipient.identifiers) if partner.recipient else set()
+    if not theirs & set(caller.recipient.identifiers):
+        words = "A client notifies of the Tasks of its own organization only."
+        raise Forbidden(Issue("forbidden", words))

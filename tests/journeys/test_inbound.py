@@ -1,0 +1,250 @@
+"""An EHR asks us for something: it becomes a document, is answered, and the EHR sees the answer."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhirbridge import bridge as bridges
+from fhirbridge.bridge import Bridge
+from fhirbridge.config import Settings
+from fhirbridge.errors import Conflict, InvalidContent
+from fhirbridge.fhir import wire
+from fhirbridge.handoffs import inbound, partners, referrals
+from fhirbridge.handoffs.answer import Answer, answer
+from fhirbridge.handoffs.feed import read_feed
+from fhirbridge.partners.registry import Partner
+from fhirbridge.web.app import create_app
+
+START = datetime(2026, 3, 9, 15, tzinfo=UTC)
+PROFILES = {
+    "base": [],
+    "bser": ["http://hl7.org/fhir/us/bser/StructureDefinition/BSeR-ReferralTask"],
+    "gravity": [
+        "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/SDOHCC-TaskForReferralManagement"
+    ],
+}
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    built = bridges.build(Settings(auth="none", database_url=f"sqlite:///{tmp_path}/ours.db"))
+    yield built
+    built.close()
+
+
+def ask(bridge: Bridge, method: str, *path: str, body: Any = None) -> dict[str, Any]:
+    """A request of the EHR to our FHIR API."""
+    answered = (
+        create_app(bridge)
+        .test_client()
+        .open(
+            "/".join(("/fhir", *path)),
+            method=method,
+            data=wire.dump(body) if body else None,
+            content_type="application/fhir+json",
+        )
+    )
+    assert answered.status_code < 300, answered.get_data(as_text=True)
+    return wire.parse(answered.get_data())
+
+
+def refer(bridge: Bridge, *, shape: str = "base") -> str:
+    """The EHR posts a patient, an order and a Task; returns the id of the inbound referral."""
+    entries = [
+        {
+            "resourceType": "Patient",
+            "identifier": [{"system": "urn:ehr", "value": "p1"}],
+            "name": [{"family": "Example", "given": ["Ada"]}],
+            "birthDate": "1990-01-02",
+            "gender": "female",
+        },
+        {
+            "resourceType": "Organization",
+            "identifier": [{"system": "http://hl7.org/fhir/sid/us-npi", "value": "1234567893"}],
+            "active": True,
+            "name": "Example Hospital",
+        },
+        {
+            "resourceType": "ServiceRequest",
+            "status": "active",
+            "intent": "order",
+            "priority": "urgent",
+            "subject": {"reference": "urn:uuid:0"},
+            "requester": {"reference": "urn:uuid:1"},
+            "code": {
+                "coding": [{"system": "http://snomed.info/sct", "code": "183524004"}],
+                "text": "Psychiatry",
+            },
+        },
+        {
+            "resourceType": "Task",
+            "meta": {"profile": PROFILES[shape]} if PROFILES[shape] else {"tag": []},
+            "status": "received" if shape == "bser" else "requested",
+            "intent": "order",
+            "code": {
+                "coding": [
+                    {"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "fulfill"}
+                ]
+            },
+            "focus": {"reference": "urn:uuid:2"},
+            "for": {"reference": "urn:uuid:0"},
+            "requester": {"reference": "urn:uuid:1"},
+            "authoredOn": "2026-03-02T12:00:00Z",
+        },
+    ]
+    if not PROFILES[shape]:
+        del entries[3]["meta"]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": f"urn:uuid:{number}",
+                "resource": one,
+                "request": {"method": "POST", "url": one["resourceType"]},
+            }
+            for number, one in enumerate(renumbered(entries))
+        ],
+    }
+    for number, entry in enumerate(bundle["entry"]):
+        entry["fullUrl"] = uuid(number)
+    ask(bridge, "POST", body=bundle)
+    read_feed(bridge)
+    return referrals.list_cases(bridge, direction="inbound")[0].handoff.id
+
+
+def uuid(number: int) -> str:
+    return f"urn:uuid:00000000-0000-4000-8000-00000000000{number}"
+
+
+def renumbered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    text = wire.dump({"e": entries}).decode()
+    for number in range(4):
+        text = text.replace(f'"urn:uuid:{number}"', f'"{uuid(number)}"')
+    return list(wire.parse(text.encode())["e"])
+
+
+def task_of(bridge: Bridge, handoff_id: str) -> dict[str, Any]:
+    reference = referrals.show(bridge, handoff_id).handoff.details["taskHere"]
+    return ask(bridge, "GET", *reference.split("/"))
+
+
+@pytest.mark.parametrize("shape", list(PROFILES))
+def test_a_referral_of_each_shape_becomes_a_document(bridge: Bridge, shape: str) -> None:
+    handoff_id = refer(bridge, shape=shape)
+
+    case = referrals.show(bridge, handoff_id)
+    document = inbound.document_of(bridge, handoff_id).document
+
+    assert (case.direction, case.handoff.status) == ("inbound", "sent")
+    assert case.handoff.details["profile"] == shape
+    assert case.word.next_by == "receiver"
+    assert document["direction"] == "inbound"
+    assert document["patient"]["name"]["family"] == "Example"
+    assert document["requester"]["org"] == "Example Hospital"
+    assert document["priority"] == "urgent"
+    assert document["serviceRequested"]["kind"] == "psychiatry"
+
+
+@pytest.mark.parametrize("shape", list(PROFILES))
+def test_the_ehr_sees_every_answer_in_task_and_appointment(bridge: Bridge, shape: str) -> None:
+    handoff_id = refer(bridge, shape=shape)
+    order = referrals.show(bridge, handoff_id).handoff.details["orderHere"]
+    before = ask(bridge, "GET", *order.split("/"))
+
+    answer(bridge, handoff_id, Answer("accept", by="ana"))
+    accepted = task_of(bridge, handoff_id)
+    booked = answer(bridge, handoff_id, Answer("schedule", start=START))
+    visit = ask(bridge, "GET", *booked.appointment.split("/"))
+    answer(bridge, handoff_id, Answer("no-show"))
+    missed = ask(bridge, "GET", *booked.appointment.split("/"))
+    answer(bridge, handoff_id, Answer("schedule", start=START))
+    answer(bridge, handoff_id, Answer("start"))
+    answer(bridge, handoff_id, Answer("outcome", text="Came to three sessions."))
+    done = task_of(bridge, handoff_id)
+
+    assert accepted["status"] == "accepted"
+    assert visit["status"] == "booked"
+    assert visit["basedOn"] == [{"reference": order}]
+    assert missed["status"] == "noshow"
+    assert done["status"] == "completed"
+    assert done["output"][0]["valueReference"]["reference"] == booked.appointment
+    assert ask(bridge, "GET", *order.split("/")) == before
+    assert referrals.show(bridge, handoff_id).to_json()["done"]
+
+
+def test_a_refusal_has_a_coded_reason(bridge: Bridge) -> None:
+    handoff_id = refer(bridge)
+
+    with pytest.raises(InvalidContent):
+        answer(bridge, handoff_id, Answer("decline"))
+    answer(bridge, handoff_id, Answer("decline", reason="no-capacity"))
+
+    reason = task_of(bridge, handoff_id)["statusReason"]
+    assert reason["coding"][0]["code"] == "no-capacity"
+    assert reason["text"]
+
+
+def test_asking_for_documents_says_which(bridge: Bridge) -> None:
+    handoff_id = refer(bridge)
+
+    answer(bridge, handoff_id, Answer("ask", text="The last medication list, please."))
+
+    assert task_of(bridge, handoff_id)["status"] == "on-hold"
+    assert referrals.show(bridge, handoff_id).word.next_by == "sender"
+
+
+def test_a_move_that_is_not_allowed_is_refused(bridge: Bridge) -> None:
+    handoff_id = refer(bridge)
+    answer(bridge, handoff_id, Answer("decline", reason="coverage"))
+
+    with pytest.raises(Conflict, match="declined cannot become accepted"):
+        answer(bridge, handoff_id, Answer("accept"))
+
+
+def test_our_answers_read_back_from_the_feed_change_nothing(bridge: Bridge) -> None:
+    handoff_id = refer(bridge)
+    answer(bridge, handoff_id, Answer("accept"))
+    before = referrals.show(bridge, handoff_id).to_json()
+
+    while read_feed(bridge):
+        pass
+
+    assert referrals.show(bridge, handoff_id).to_json()["events"] == before["events"]
+    assert referrals.list_set_aside(bridge) == []
+
+
+def test_the_api_answers_and_lists(bridge: Bridge) -> None:
+    handoff_id = refer(bridge)
+    client = create_app(bridge).test_client()
+
+    accepted = client.post(f"/api/handoffs/{handoff_id}/$accept", json={"by": "ana"})
+    wrong = client.post(f"/api/handoffs/{handoff_id}/$decline", json={"reason": "no"})
+    listed = client.get("/api/cases?direction=inbound").get_json()["cases"]
+    shown = client.get(f"/api/cases/{handoff_id}").get_json()
+    document = client.get(f"/api/cases/{handoff_id}/$document").get_json()
+
+    assert (accepted.status_code, accepted.get_json()["state"]) == (200, "accepted")
+    assert wrong.status_code == 400
+    assert [one["id"] for one in listed] == [handoff_id]
+    assert shown["events"][-1]["by"] == "ana"
+    assert document["document"]["status"] == "accepted"
+
+
+def test_a_notification_over_http_is_taken(bridge: Bridge) -> None:
+    with bridge.database.transaction() as session:
+        partners.save(session, bridge, Partner("ehr", "http://127.0.0.1:9/fhir"))
+    stranger = {"resourceType": "Task", "id": "9", "status": "accepted", "intent": "order"}
+    told = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": stranger}]}
+
+    answered = (
+        create_app(bridge)
+        .test_client()
+        .post("/notifications/ehr", data=wire.dump(told), content_type="application/fhir+json")
+    )
+
+    assert answered.status_code == 200
+    assert [one.code for one in referrals.list_set_aside(bridge)] == ["unknown-referral"]
