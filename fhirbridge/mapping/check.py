@@ -111,7 +111,7 @@ def _coverage_faults(
         elif not found:
             yield fault(pack.place, "", f"no rule reads the native field {path}.")
         elif (within := {reader.leaf.rule.within for reader in found}) != {""}:
-            if len(within) != len(found) or not group_of(within):
+            if len(within) != len(found) or not group_of(within, path.rpartition(".")[2]):
                 rule = found[0].leaf.rule
                 message = f"{path} is read only where {rule.within}; the other items need a rule."
                 yield fault(rule.place, rule.name, message)

@@ -72,6 +72,30 @@ class Compiled:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """The resources to be of one document: instances by entry, and how each is referred to."""
+
+    document: JsonObject
+    instances: MappingABC[str, list[Instance]]
+    references: MappingABC[str, object]
+    by_key: MappingABC[str, MappingABC[str, str]]
+
+    def context(self) -> Context:
+        """What codecs may ask, with no issues yet."""
+        return Context(self.document, self.by_key)
+
+    def encode(self, item: Compiled) -> EncodedDocument:
+        """The resources of one entry alone, by a template that may not be the mapping's own."""
+        context, made = self.context(), []
+        for instance in self.instances[item.entry.name]:
+            context.key_prefix = instance.prefix
+            native, index = instance.native, instance.index
+            resource = item.encode(native, self.document, self.references, context, index)
+            made.append(EncodedResource(instance, resource))
+        return EncodedDocument(tuple(made), tuple(dict.fromkeys(context.issues)))
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """A document's mapping, compiled. `shape` is the native shape, for keyed lists on decode."""
 
@@ -79,20 +103,8 @@ class Mapping:
     shape: NativeNode
     compiled: MappingABC[str, Compiled]
 
-    def encode(
-        self,
-        document: JsonObject,
-        namespace: UUID,
-        *,
-        trace: bool = False,
-        raw: bool = False,
-        only: str = "",
-    ) -> EncodedDocument:
-        """Document -> resources. The document is a loaded one; values are not checked again.
-
-        `trace` explains every element; with `raw` there is only what each leaf wrote. `only` names
-        the one entry whose resources are wanted.
-        """
+    def plan(self, document: JsonObject, namespace: UUID) -> "Plan":
+        """Which resources a document becomes, and how they name each other."""
         instances = {
             name: instances_of(item.entry, document, namespace)
             for name, item in self.compiled.items()
@@ -102,14 +114,21 @@ class Mapping:
             name: _references(self.pack.entries[name], found, document)
             for name, found in instances.items()
         }
-        context = Context(
-            document,
-            {name: {i.native_key: i.reference for i in found} for name, found in instances.items()},
-        )
+        keys = {n: {i.native_key: i.reference for i in found} for n, found in instances.items()}
+        return Plan(document, instances, references, keys)
+
+    def encode(
+        self, document: JsonObject, namespace: UUID, *, trace: bool = False, raw: bool = False
+    ) -> EncodedDocument:
+        """Document -> resources. The document is a loaded one; values are not checked again.
+
+        `trace` explains every element; with `raw` there is only what each leaf wrote.
+        """
+        plan = self.plan(document, namespace)
+        context = plan.context()
+        instances, references = plan.instances, plan.references
         made: list[EncodedResource] = []
         for name, several in instances.items():
-            if only and name != only:
-                continue
             item = self.compiled[name]
             run = item.traced if trace else item.encode
             for instance in several:

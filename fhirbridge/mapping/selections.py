@@ -43,11 +43,13 @@ _CRAVINGS = frozenset({"craving", "craving-alcohol", "craving-drugs"})
 class Selection:
     """One selection: the group that it divides with others, and its test of a native object.
 
-    The test gets the object and the document it stands in.
+    The test gets the object and the document it stands in. An object with one of the fields
+    `without` is never selected, so nothing has to read them there.
     """
 
     group: str
     test: Callable[[JsonObject, JsonObject], bool]
+    without: frozenset[str] = frozenset()
 
 
 def is_service(item: JsonObject) -> bool:
@@ -84,7 +86,9 @@ def is_own_facility(organization: JsonObject, document: JsonObject) -> bool:
 
 SELECTIONS: Mapping[str, Selection] = {
     "service": Selection("plan item", lambda item, _: is_service(item)),
-    "own-activity": Selection("plan item", lambda item, _: not is_service(item)),
+    "own-activity": Selection(
+        "plan item", lambda item, _: not is_service(item), frozenset({"referralId"})
+    ),
     "at-risk": Selection("risk", lambda plan, _: is_risk(plan)),
     "not-at-risk": Selection("risk", lambda plan, _: not is_risk(plan)),
     "craving": Selection("craving", lambda trigger, _: is_craving(trigger)),
@@ -96,10 +100,18 @@ SELECTIONS: Mapping[str, Selection] = {
 }
 
 
-def group_of(names: set[str]) -> bool:
-    """True when the named selections are all of one group, together taking every item."""
+def group_of(names: set[str], field: str = "") -> bool:
+    """True when the named selections are all of one group, together taking every item.
+
+    With `field`: every item that has this field.
+    """
     groups = {SELECTIONS[name].group for name in names if name}
     if "" in names or len(groups) != 1:
         return False
     (group,) = groups
-    return names == {name for name, one in SELECTIONS.items() if one.group == group}
+    needed = {
+        name
+        for name, one in SELECTIONS.items()
+        if one.group == group and not (field and field in one.without)
+    }
+    return names == needed

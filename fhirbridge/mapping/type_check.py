@@ -106,8 +106,10 @@ class TypeCheck:
             outside = wanted - info.codes
             if outside:
                 self._say(leaf, f"R4 does not allow {', '.join(sorted(outside))} in {info.path}.")
-        if any(step.startswith("(") for step in leaf.trail):
-            return  # made by an expander
+        if any(step.startswith("(") for step in leaf.trail):  # made by an expander
+            if leaf.codec is None and info.type == "instant":
+                self._say(leaf, "an instant needs a codec, which checks its form.")
+            return
         node = node_at(self._shape, leaf.trail)
         if node is None:
             self._say(leaf, f"the document has no field {native_text(leaf.trail)}.")
@@ -115,6 +117,8 @@ class TypeCheck:
             self._fits(leaf, info, node)
         elif leaf.codec is None and node.kind in _FORMED:
             self._say(leaf, f"a native {node.kind} needs a codec, which checks its form.")
+        elif leaf.codec is None and not set(node.codes) <= (info.codes or set(node.codes)):
+            self._say(leaf, f"{info.path} allows only codes of R4; use codec code TABLE.")
 
     def _fits(self, leaf: Leaf, info: ElementInfo, node: NativeNode) -> None:
         codec = leaf.codec

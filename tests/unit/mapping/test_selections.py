@@ -49,6 +49,9 @@ def test_only_a_whole_group_reads_a_field_completely() -> None:
     assert not group_of({"service"})
     assert not group_of({"service", ""})
     assert not group_of({"service", "not-at-risk"})
+    # what was referred is a service, so the others have no such field
+    assert group_of({"service"}, "referralId")
+    assert not SELECTIONS["own-activity"].test({"kind": "wellness", "referralId": "R-1"}, {})
 
 
 HEAD = "enrollment/mapping.yaml"
