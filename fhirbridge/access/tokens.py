@@ -8,8 +8,7 @@ Source: RFC 6749 section 4.4, RFC 6750, RFC 7009; SMART App Launch 2.2, Backend 
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from fhirbridge.access import assertions
@@ -24,11 +23,12 @@ from fhirbridge.disclosure.caller import Caller
 from fhirbridge.errors import Issue, NotAuthenticated
 from fhirbridge.storage import clients as stored
 from fhirbridge.storage.clients import TokenRow
+from fhirbridge.storage.session import Session
 
 LIFETIME = timedelta(seconds=300)
 _TOKEN_BYTES = 32
 _MAX_TOKEN_LENGTH = 200
-_KNOWN_CALLERS = 4096
+_MAX_KNOWN = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class Tokens:
     def __init__(self, bridge: Bridge, fetch: Fetch) -> None:
         self._bridge = bridge
         self._keys = KeysByUrl(fetch)
-        # A client never changes; if it is revoked, the row that leads here is gone.
-        self._caller = lru_cache(maxsize=_KNOWN_CALLERS)(self._load)
+        # What a token stands for never changes; whether it still does is asked every time.
+        self._known: dict[bytes, _Holder] = {}
 
     def grant(self, form: Mapping[str, str], *, audiences: Collection[str]) -> Granted:
         """A token for the client that signed the request. Raises TokenRefused."""
@@ -89,11 +89,17 @@ class Tokens:
         """Who holds this token. Raises NotAuthenticated if it is not accepted."""
         if len(token) > _MAX_TOKEN_LENGTH:
             raise _not_accepted()
+        digest, custodian_id = _digest(token), self._bridge.custodian.id
+        holder = self._known.get(digest)
         with self._bridge.database.read() as session:
-            row = stored.token(session, self._bridge.custodian.id, _digest(token))
-        if row is None or row.expires_at <= self._bridge.now():
+            if holder is None:
+                holder = self._load(session, digest)
+            elif not stored.is_token(session, custodian_id, digest):
+                holder = None
+        if holder is None or holder.expires_at <= self._bridge.now():
+            self._known.pop(digest, None)
             raise _not_accepted()
-        return self._caller(row)
+        return holder.caller
 
     def revoke(self, form: Mapping[str, str], *, audiences: Collection[str]) -> None:
         """Accept a token of the client no more; one that is not known is no error.
@@ -139,13 +145,14 @@ class Tokens:
             raise TokenRefused("invalid_scope", "The client may have none of these scopes.")
         return " ".join(granted)
 
-    def _load(self, row: TokenRow) -> Caller:
-        with self._bridge.database.read() as session:
-            found = stored.get_by_key(session, self._bridge.custodian.id, row.client_key)
-        if found is None:
-            raise _not_accepted()
+    def _load(self, session: Session, digest: bytes) -> "_Holder | None":
+        custodian_id = self._bridge.custodian.id
+        row = stored.token(session, custodian_id, digest)
+        found = stored.get_by_key(session, custodian_id, row.client_key) if row else None
+        if row is None or found is None:
+            return None
         client = client_of(found)
-        return Caller(
+        caller = Caller(
             client_id=client.client_id,
             recipient=client.recipient,
             purpose=row.purpose,
@@ -153,6 +160,18 @@ class Tokens:
             reason=row.reason,
             actor=row.actor,
         )
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        holder = self._known[digest] = _Holder(caller, row.expires_at)
+        return holder
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Who holds a token, and until when."""
+
+    caller: Caller
+    expires_at: datetime
 
 
 def _digest(text: str) -> bytes:

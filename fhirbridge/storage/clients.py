@@ -48,6 +48,13 @@ _TOKEN = Statement(
     )
 )
 
+_ACCEPTED = Statement(
+    sa.select(access_tokens.c.expires_at).where(
+        access_tokens.c.token_hash == sa.bindparam("token_hash"),
+        access_tokens.c.custodian_id == sa.bindparam("custodian"),
+    )
+)
+
 
 def add(session: Session, custodian_id: int, row: ClientRow) -> None:
     """Store a client. Its client_id must be new."""
@@ -142,6 +149,11 @@ def token(session: Session, custodian_id: int, token_hash: bytes) -> TokenRow | 
         actor=actor,
         expires_at=from_millis(expires_at),
     )
+
+
+def is_token(session: Session, custodian_id: int, token_hash: bytes) -> bool:
+    """Whether a token was issued and not revoked, be it expired or not."""
+    return session.row(_ACCEPTED, token_hash=token_hash, custodian=custodian_id) is not None
 
 
 def delete_token(session: Session, *, client_key: int, token_hash: bytes) -> None:

@@ -17,6 +17,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.interactions.messages import parse_query
 from fhirbridge.partners.http import is_loopback
 from fhirbridge.web import compression
+from fhirbridge.web.exchange import HttpAnswer
 from fhirbridge.web.negotiation import FORM, JSON
 
 TOKEN = "/auth/token"  # noqa: S105
@@ -71,12 +72,10 @@ def service_url(settings: Settings) -> str:
     return settings.own_base.removesuffix("/fhir")
 
 
-def refuse(error: TokenRefused) -> Response:
+def refuse(error: TokenRefused) -> HttpAnswer:
     """The answer of the token and revocation endpoints to what they do not accept."""
     body = {"error": error.error, "error_description": error.description}
-    answer = _say(body, _NO_STORE)
-    answer.status_code = error.http_status
-    return answer
+    return HttpAnswer(error.http_status, {"Content-Type": JSON, **_NO_STORE}, wire.dump(body))
 
 
 def _configuration(root: str) -> dict[str, Any]:
