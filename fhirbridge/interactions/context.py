@@ -136,7 +136,7 @@ class Unit:
 
     def _absent(self, version: ResourceVersion) -> Iterator[Issue]:
         dangling = integrity.dangling(self.session, version.key)
-        if not dangling and self.gate.is_open:
+        if not dangling and self.gate.is_open and b"/_history/" not in version.content:
             return
         resource = wire.parse(version.content)
         for found in integrity.local_references(resource, self.circumstances.bases):
@@ -146,6 +146,10 @@ class Unit:
                     f"The reference names {found.target}, which does not exist on this server.",
                     expression=(found.path,),
                 )
+                yield self._placed(issue, version.reference)
+            elif not integrity.has_version(self.session, self.custodian_id, found):
+                text = f"The reference names a version that {found.target} does not have."
+                issue = Issue("not-found", text, expression=(found.path,))
                 yield self._placed(issue, version.reference)
 
     def _is_hidden(self, target: str) -> bool:

@@ -44,6 +44,8 @@ RESULT_PARAMETERS = (
     CURSOR,
 )
 
+_SINGLE = ("_count", "_total", "_summary", "_contained", "_containedType")
+
 # Answered by the web layer; they are no conditions and not part of the self link.
 _FORMATS = ("_format", "_pretty")
 
@@ -139,6 +141,9 @@ def parse(
                 raise
             issues += [replace(issue, severity="warning") for issue in exc.issues]
             continue
+        if name in _SINGLE:
+            # The last one counts.
+            used = [pair for pair in used if pair[0] != name]
         if name == "_count":
             used.append((name, str(query.count)))
         elif name != CURSOR:

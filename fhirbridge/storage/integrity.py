@@ -49,13 +49,29 @@ _REFERRERS = Statement(
     .limit(sa.literal_column(str(MAX_REFERRERS + 1)))
 )
 
+_v = tables.resource_versions.c
+_VERSION = Statement(
+    sa.select(_v.seq)
+    .join_from(tables.resources, tables.resource_versions, _v.resource_key == _r.key)
+    .where(
+        _r.custodian_id == bindparam("custodian_id"),
+        _r.resource_type == bindparam("resource_type"),
+        _r.resource_id == bindparam("resource_id"),
+        _v.version_id == bindparam("version_id"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LocalReference:
-    """A reference to a resource of this server, and the FHIRPath where it stands."""
+    """A reference to a resource of this server, and the FHIRPath where it stands.
+
+    `version_id` is "" unless the reference names a version.
+    """
 
     path: str
     target: str
+    version_id: str = ""
 
 
 def local_references(resource: Resource, bases: tuple[str, ...]) -> Iterator[LocalReference]:
@@ -81,7 +97,7 @@ def local_references(resource: Resource, bases: tuple[str, ...]) -> Iterator[Loc
             and reference.base.rstrip("/") in bases
         ):
             target = f"{reference.resource_type}/{reference.resource_id}"
-            yield LocalReference(f"{found.path}.reference", target)
+            yield LocalReference(f"{found.path}.reference", target, reference.version_id)
 
 
 def write(
@@ -107,6 +123,24 @@ def clear(session: Session, key: int) -> None:
 def dangling(session: Session, key: int) -> frozenset[int]:
     """Keys of the targets that do not exist, or are deleted, at this moment."""
     return frozenset(row[0] for row in session.rows(_DANGLING, of_key=key))
+
+
+def has_version(session: Session, custodian_id: int, reference: LocalReference) -> bool:
+    """False if the reference names a version that never was."""
+    number = reference.version_id
+    if not number:
+        return True
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        return False
+    name, _, resource_id = reference.target.partition("/")
+    rows = session.rows(
+        _VERSION,
+        custodian_id=custodian_id,
+        resource_type=name,
+        resource_id=resource_id,
+        version_id=int(number),
+    )
+    return bool(rows)
 
 
 def referrers(session: Session, custodian_id: int, target: str) -> list[str]:

@@ -1,5 +1,7 @@
 """create and conditional create. Source: R4 http.html#create, http.html#ccreate"""
 
+import pytest
+
 from tests.conformance.support import BASE, Api, assert_outcome, goal, identified, patient
 
 
@@ -110,6 +112,18 @@ class TestReferentialIntegrity:
         api.delete(f"/{reference}")
 
         assert_outcome(api.post("/Goal", goal(reference)), 422, "not-found")
+
+    @pytest.mark.parametrize("version", ["2", "0", "x", "99999999999"])
+    def test_reference_to_a_version_that_never_was_is_unprocessable(
+        self, api: Api, version: str
+    ) -> None:
+        reference = api.created(patient())
+
+        for place in (reference, f"{BASE}/{reference}"):
+            answer = api.post("/Goal", goal(f"{place}/_history/{version}"))
+
+            assert_outcome(answer, 422, "not-found", expression="Goal.subject.reference")
+        assert api.post("/Goal", goal(f"{reference}/_history/1")).status_code == 201
 
     def test_reference_to_another_server_is_its_own_affair(self, api: Api) -> None:
         assert api.post("/Goal", goal("https://ehr.example/fhir/Patient/1")).status_code == 201

@@ -182,6 +182,17 @@ class TestResultParameters:
 
         assert found.used == (("status", "active"), ("_count", "5"))
 
+    def test_last_one_of_what_can_be_said_once_counts(self) -> None:
+        found = parse("_count=5&_total=none&status=active&_count=7&status=draft&_total=accurate")
+
+        assert (found.count, found.total) == (7, "accurate")
+        assert found.used == (
+            ("status", "active"),
+            ("_count", "7"),
+            ("status", "draft"),
+            ("_total", "accurate"),
+        )
+
     def test_count_has_an_upper_limit(self) -> None:
         found = parse("_count=100000")
 
