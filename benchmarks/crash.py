@@ -26,6 +26,7 @@ from fhirbridge import bridge as bridges
 from fhirbridge import synthetic
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.documents.outgoing import Receiving
 from fhirbridge.documents.receive import prepare
 from fhirbridge.fhir import bundles, wire
@@ -122,7 +123,9 @@ def run(handoffs: int, seed: int, directory: Path) -> bool:
     url = ehr.lines[0]
     ehr.arguments[1] = url.rpartition(":")[2].partition("/")[0]
     bridge = bridges.build(Settings(database_url=f"sqlite:///{provider}"))
-    assert not partners.add(bridge, Partner("ehr", url, policy=POLICY)).unreachable
+    hospital = Recipient("Example Hospital", classes=("TREATER",), covered_entity=True)
+    ehr_partner = Partner("ehr", url, policy=POLICY, recipient=hospital)
+    assert not partners.add(bridge, ehr_partner).unreachable
     work = ["fhirbridge", "work", "--threads", "2", "--per-partner", "3"]
     feeder = Victim(
         "feeder", ["benchmarks.crash", "--feed", str(handoffs), str(seed), "0"], provider

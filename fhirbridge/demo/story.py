@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.conversion.packet import TASK_CODES
 from fhirbridge.demo.people import client_documents, neighbours
 from fhirbridge.demo.stage import Stage, wait_until
@@ -24,6 +25,7 @@ from fhirbridge.workflow.words import DeliveryState
 
 Say = Callable[[str], None]
 _PATIENCE_SECONDS = 30.0
+_HOSPITAL = Recipient("Example Hospital", classes=("TREATER",), covered_entity=True)
 _EHR_POLICY = Policy(first_wait_seconds=0.6)
 
 
@@ -67,7 +69,10 @@ class _Story:
     def _introduce(self) -> None:
         stage = self._stage
         added = partners.add(
-            stage.bridge, Partner("ehr", stage.ehr_url, policy=_EHR_POLICY, follow_seconds=0.3)
+            stage.bridge,
+            Partner(
+                "ehr", stage.ehr_url, policy=_EHR_POLICY, follow_seconds=0.3, recipient=_HOSPITAL
+            ),
         )
         self._hold(not added.unreachable, "The EHR tells what it can do.")
         seeded = self._ehr.send_bundle(bundles.transaction(neighbours()))

@@ -16,6 +16,7 @@ from fhirbridge.consent.labels import labels_of, merged
 from fhirbridge.consent.policy import Policy
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.consent.redaction import View, redact
+from fhirbridge.consent.written import read_consent
 from fhirbridge.disclosure import knowledge
 from fhirbridge.disclosure.allowance import Allowance, about_resource, allowance_of, question
 from fhirbridge.disclosure.caller import Caller
@@ -79,6 +80,22 @@ class Gate:
             found = knowledge.about(session, place.custodian_id, patient_key, zone=place.zone)
             self._known[patient_key] = found
         return found
+
+    def learn(self, session: Session, patient: Resource, found: Iterable[Resource]) -> None:
+        """Decide with the consents of a document that was not stored yet."""
+        key = key_of(f"Patient/{patient['id']}")
+        known = self.known(session, key)
+        read = {
+            each.reference: each
+            for each in (
+                *known.consents,
+                *(read_consent(one, origin="document", zone=self.place.zone) for one in found),
+            )
+        }
+        self._known[key] = replace(
+            known, consents=tuple(read.values()), birth_date=knowledge.birth_date_of(patient)
+        )
+        self._allowed.pop(key, None)
 
     def allowance(self, session: Session, patient_key: int) -> Allowance:
         """What may be seen of a patient."""

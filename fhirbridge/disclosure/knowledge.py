@@ -11,7 +11,7 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.consent.written import Origin, WrittenConsent, read_consent
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.primitives import bounds
-from fhirbridge.jsontypes import Json
+from fhirbridge.jsontypes import Json, Resource
 from fhirbridge.storage import consents
 from fhirbridge.storage.consents import StoredConsent
 from fhirbridge.storage.keys import key_of
@@ -105,9 +105,13 @@ def _bounds(consent: WrittenConsent) -> tuple[datetime, ...]:
 
 @lru_cache(maxsize=_KNOWN)
 def _birth_date(content: bytes) -> date | None:
+    return birth_date_of(json.loads(content))
+
+
+def birth_date_of(patient: Resource) -> date | None:
     """The last day that a birth date may mean: a year alone makes nobody an adult too early."""
     try:
-        last = bounds(str(json.loads(content).get("birthDate", "")), UTC).end
+        last = bounds(str(patient.get("birthDate", "")), UTC).end
     except ValueError:
         return None
     return (last - timedelta(days=1)).date()

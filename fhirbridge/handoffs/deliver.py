@@ -13,6 +13,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.errors import PartnerUnreachable
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import alarms, partners
+from fhirbridge.handoffs.consenting import Fence, Withheld
 from fhirbridge.handoffs.endings import Sent, ending_of, stay_unknown, tell
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.jsontypes import Resource
@@ -114,6 +115,8 @@ def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
     sent = Sent({"requestId": request_id})
     try:
         outcome = _send(bridge, claimed, sent, request_id)
+    except Withheld as exc:
+        return _withheld(claimed, sent, exc)
     except PartnerUnreachable:
         outcome = Outcome(Retry("unreachable"), dict(claimed.row.result))
     except LeaseLost:
@@ -141,11 +144,18 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
     for url in claimed.row.policy.get("changed", ()):  # there already, and repaired since
         if place := claimed.row.result.get(url):
             held[url] = Held(place, unchanged=False)
+    fence = Fence(bridge, partner, claimed.row.handoff_id, bundle)
+    bundle = fence.authorise().bundle
     sent.details["to"] = partner.base_url
     policy = Policy.from_json(claimed.row.policy)
     lease = _Lease(bridge, claimed, policy)
+
+    def before_request() -> None:
+        fence.check()
+        lease.extend()
+
     with partner.connect(
-        request_id=request_id, policy=policy, before_request=lease.extend
+        request_id=request_id, policy=policy, before_request=before_request
     ) as client:
         partner = _with_capability(bridge, partner, client)
         made = plan(bundle, partner.abilities, held=held)
@@ -160,6 +170,22 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
             now=bridge.now,
             progress=lease.keep,
         )
+
+
+def _withheld(claimed: Claim, sent: Sent, cause: Withheld) -> Ending:
+    """Nothing more is sent. If something may have arrived before, a person has to ask."""
+    details = {**sent.details, **cause.details()}
+    if claimed.look_first or claimed.row.result:
+        details["hint"] = "It may have arrived before the consent ended; ask the partner."
+        return Ending(
+            DeliveryState.NEEDS_PERSON,
+            "withheld",
+            "consent",
+            result=claimed.row.result,
+            details=details,
+        )
+    details["hint"] = "The patient's consents do not permit it; `consent explain` says why."
+    return Ending(DeliveryState.WITHHELD, "withheld", "consent", details=details)
 
 
 class LeaseLost(Exception):

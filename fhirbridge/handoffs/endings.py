@@ -20,7 +20,12 @@ from fhirbridge.workflow.words import DeliveryState
 
 # neither tells anything about the partner
 _OURS = frozenset({"lease-lost", "fault-of-ours"})
-_BAD_ENDS = (DeliveryState.DEAD, DeliveryState.REFUSED, DeliveryState.NEEDS_PERSON)
+_BAD_ENDS = (
+    DeliveryState.DEAD,
+    DeliveryState.REFUSED,
+    DeliveryState.NEEDS_PERSON,
+    DeliveryState.WITHHELD,
+)
 _CERTAIN = 1.0
 
 
@@ -132,7 +137,7 @@ def tell(session: Session, bridge: Bridge, claimed: Claim, ending: Ending) -> No
     if ending.verdict in ("delivered", "refused"):
         if circuits.answered(session, custodian_id, row.partner, now=now):
             alerts.close(session, custodian_id, down, now=now)
-    elif ending.error_class not in _OURS:
+    elif ending.error_class not in _OURS and ending.state is not DeliveryState.WITHHELD:
         known = circuits.get(session, custodian_id, row.partner)
         pause = wait_seconds(
             Policy.from_json(row.policy),

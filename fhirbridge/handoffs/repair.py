@@ -26,7 +26,12 @@ from fhirbridge.storage.outbox_rows import OutboxRow
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.words import DeliveryState
 
-ENDED_BADLY = (DeliveryState.REFUSED, DeliveryState.DEAD, DeliveryState.NEEDS_PERSON)
+ENDED_BADLY = (
+    DeliveryState.REFUSED,
+    DeliveryState.DEAD,
+    DeliveryState.NEEDS_PERSON,
+    DeliveryState.WITHHELD,
+)
 _MAX_BYTES = 100_000_000
 # stamped when it is packed, not said by the document
 _STAMPED = frozenset({"Task.authoredOn", "Task.lastModified", "Task.text.div"})

@@ -1,12 +1,13 @@
 """Starting a handoff: the document, its resources and its outbox row in one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
+from fhirbridge.handoffs.consenting import check
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.handoffs.tasks import keep_task
 from fhirbridge.jsontypes import JsonObject
@@ -37,12 +38,14 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
 
     `receive` stores the document inside the transaction it is given and returns what goes out.
     The same version for the same partner is enqueued once; a newer one replaces an older one of
-    which nothing was sent. Raises NotFound for an unknown partner.
+    which nothing was sent. Raises NotFound for an unknown partner, and Forbidden with the reasons
+    if the patient's consents do not permit it: then nothing is stored.
     """
     with bridge.database.transaction() as session:
         partner = partners.load(session, bridge, partner_name)
         outgoing = receive(session)
         packed = package(session, bridge, partner, outgoing)
+        check(session, bridge, partner, packed.bundle)
         identity = handoff_id(bridge.custodian.namespace, outgoing, partner.name)
         custodian_id, now = bridge.custodian.id, bridge.now()
         known = handoffs.get(session, custodian_id, identity)
@@ -105,10 +108,14 @@ def _facts(packed: Package) -> JsonObject:
 
 
 def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
-    """The plan that sending this document now would follow; nothing is stored or sent."""
+    """The plan that sending this document now would follow; nothing is stored or sent.
+
+    Raises Forbidden like `hand_over`.
+    """
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, partner_name)
         packed = package(session, bridge, partner, outgoing)
+        found = check(session, bridge, partner, packed.bundle, is_stored=False)
         patient_key = patient_key_of({f"Patient/{packed.patient_id}"})
         held = held_by(
             session,
@@ -117,7 +124,9 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
             patient_key=patient_key,
             bundle=packed.bundle,
         )
-    return plan(packed.bundle, partner.abilities, held=held)
+    made = plan(found.bundle, partner.abilities, held=held)
+    stays = [f"{count} {name} withheld" for name, count in sorted(found.withheld.items())]
+    return replace(made, losses=(*made.losses, *stays))
 
 
 def package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Package:

@@ -24,6 +24,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     NEEDS_PERSON = "needs-person"
     REPLACED = "replaced"
+    WITHHELD = "withheld"
 
 
 UNFINISHED = (DeliveryState.QUEUED, DeliveryState.LEASED)
@@ -229,6 +230,9 @@ DELIVERY: dict[DeliveryState, Word] = {
     DeliveryState.DEAD: Word("Given up", "sender", "Send again when the partner is back."),
     DeliveryState.NEEDS_PERSON: Word(
         "Needs a person", "sender", "Ask the partner whether it arrived, then send again or close."
+    ),
+    DeliveryState.WITHHELD: Word(
+        "Withheld: no consent permits it", "sender", "Get a consent, then send again."
     ),
     DeliveryState.REPLACED: Word(
         "Replaced by a newer version", "none", "The newer version is sent instead."

@@ -129,7 +129,7 @@ def ehr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ehr]:
 
 @pytest.fixture
 def bridge(tmp_path: Path, ehr: Ehr) -> Iterator[Bridge]:
-    built = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/provider.db"))
+    built = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/provider.db", part2=False))
     register(built, ehr)
     yield built
     built.close()

@@ -33,7 +33,10 @@ def fixture(kind: str, case: str = "minimal", **changes: Any) -> dict[str, Any]:
 def bridge(tmp_path: Path) -> Iterator[Bridge]:
     built = bridges.build(
         Settings(
-            auth="none", database_url=f"sqlite:///{tmp_path}/api.db", max_body_bytes=1_000_000
+            auth="none",
+            database_url=f"sqlite:///{tmp_path}/api.db",
+            max_body_bytes=1_000_000,
+            part2=False,  # consent has its own tests
         )
     )
     yield built

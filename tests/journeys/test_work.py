@@ -34,7 +34,11 @@ def start_work(bridge: Bridge, directory: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-m", "fhirbridge", "work"],
         cwd=directory,
-        env={**os.environ, "FHIRBRIDGE_DATABASE_URL": bridge.settings.database_url},
+        env={
+            **os.environ,
+            "FHIRBRIDGE_DATABASE_URL": bridge.settings.database_url,
+            "FHIRBRIDGE_PART2": "off",
+        },
     )
 
 

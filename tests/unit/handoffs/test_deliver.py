@@ -50,7 +50,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def bridge(database_url: str, clock: Clock) -> Iterator[Bridge]:
-    settings = Settings(database_url=database_url)
+    settings = Settings(database_url=database_url, part2=False)
     built = bridges.build(settings, now=clock)
     yield built
     built.close()

@@ -1,0 +1,155 @@
+"""Consent at the moment of sending: what goes, what stays, and the fence that a revocation puts up.
+
+Source: 42 CFR 2.31, 2.32; design.md section 9
+"""
+
+from hashlib import sha256
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.consent.reasons import Reason
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure.caller import Caller
+from fhirbridge.disclosure.gate import Gate, Place
+from fhirbridge.disclosure.packages import Authorised, Refusal, authorise
+from fhirbridge.errors import Forbidden, Issue
+from fhirbridge.fhir import bundles, wire
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.partners.registry import Partner
+from fhirbridge.storage import audit, consents
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.session import Session
+
+PURPOSE = "TREAT"
+
+
+class Withheld(Exception):
+    """The patient's consents do not permit it now."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__("Nothing may be sent.")
+        self.refusal = refusal
+
+    def details(self) -> JsonObject:
+        """The reasons, for the record of the attempt."""
+        return {"reasons": [reason_json(each) for each in self.refusal.reasons]}
+
+
+def gate_to(bridge: Bridge, partner: Partner, *, purpose: str = PURPOSE) -> Gate:
+    """What the organization behind a partner may see; without one, only its name can permit."""
+    recipient = partner.recipient or Recipient(partner.name)
+    caller = Caller(client_id=f"partner {partner.name}", recipient=recipient, purpose=purpose)
+    settings = bridge.settings
+    place = Place(
+        custodian_id=bridge.custodian.id,
+        policy=bridge.policy,
+        now=bridge.now(),
+        zone=settings.zone,
+        bases=(settings.own_base,),
+    )
+    return Gate(caller, place)
+
+
+def reason_json(one: Reason) -> JsonObject:
+    """A reason for programs; what does not apply is left out."""
+    shown = {
+        "code": one.code,
+        "text": one.text,
+        "change": one.change,
+        "consent": one.consent,
+        "provision": one.provision,
+        "detail": one.detail,
+    }
+    return {name: value for name, value in shown.items() if value}
+
+
+def check(
+    session: Session, bridge: Bridge, partner: Partner, bundle: Resource, *, is_stored: bool = True
+) -> Authorised:
+    """What of a Bundle may go now. Raises Forbidden with the reasons if nothing may.
+
+    `is_stored` False: its document was not received yet, and brings its own consents.
+    """
+    gate = gate_to(bridge, partner)
+    if not is_stored:
+        patients = bundles.resources_of(bundle, "Patient")
+        if patients:
+            gate.learn(session, patients[0], bundles.resources_of(bundle, "Consent"))
+    found = authorise(session, gate, bundle)
+    if isinstance(found, Authorised):
+        return found
+    named = dict.fromkeys(
+        f"{each.text} {each.change}{f' ({each.consent})' if each.consent else ''}"
+        for each in found.reasons
+    )
+    raise Forbidden(*(Issue("suppressed", text) for text in named))
+
+
+class Fence:
+    """Between a delivery and the wire: it decides, records, and stops what is revoked meanwhile."""
+
+    def __init__(self, bridge: Bridge, partner: Partner, handoff_id: str, bundle: Resource) -> None:
+        self._bridge = bridge
+        self._partner = partner
+        self._handoff_id = handoff_id
+        self._bundle = bundle
+        self._state = (0, 0)
+
+    def authorise(self) -> Authorised:
+        """Decide, and note it in the audit before anything is sent. Raises Withheld."""
+        bridge = self._bridge
+        with bridge.database.transaction() as session:
+            self._state = consents.state_of_knowledge(session, bridge.custodian.id)
+            gate = gate_to(bridge, self._partner)
+            found = authorise(session, gate, self._bundle)
+            self._note(session, gate, found)
+        if isinstance(found, Refusal):
+            raise Withheld(found)
+        return found
+
+    def check(self) -> None:
+        """Before each request: raise Withheld if what was permitted is not any more."""
+        bridge = self._bridge
+        with bridge.database.read() as session:
+            state = consents.state_of_knowledge(session, bridge.custodian.id)
+            if state == self._state:
+                return
+            found = authorise(session, gate_to(bridge, self._partner), self._bundle)
+        if isinstance(found, Refusal):
+            raise Withheld(found)
+        self._state = state
+
+    def _note(self, session: Session, gate: Gate, found: Authorised | Refusal) -> None:
+        entry: JsonObject = {
+            "client": gate.caller.client_id,
+            "recipient": gate.recipient.name,
+            "purpose": gate.caller.purpose,
+            "target": self._handoff_id,
+            "policy": bridge_policy(self._bridge),
+        }
+        if isinstance(found, Authorised):
+            entry |= {
+                "consents": list(found.consents),
+                "redisclosure": found.redisclosure,
+                "withheld": sum(found.withheld.values()),
+                "hash": sha256(wire.canonical(found.bundle)).hexdigest(),
+                "resources": [
+                    f"{each['resourceType']}/{each.get('id', '')}"
+                    for each in bundles.resources_of(found.bundle)
+                ],
+            }
+        else:
+            entry["reasons"] = [reason_json(each) for each in found.reasons]
+        audit.append(
+            session,
+            self._bridge.custodian.id,
+            recorded_at=gate.place.now,
+            action="handoff",
+            decision="permit" if isinstance(found, Authorised) else "withhold",
+            patient_keys=frozenset({key_of(found.patient)} - {0}),
+            entry=entry,
+        )
+
+
+def bridge_policy(bridge: Bridge) -> str:
+    """The version of policy and notice that were used."""
+    return f"{bridge.policy.version}; {bridge.policy.notice.version}"

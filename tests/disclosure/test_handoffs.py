@@ -1,0 +1,199 @@
+"""Consent decides when a handoff is sent: what goes, what stays, and why."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+
+from fhirbridge import bridge as bridges
+from fhirbridge.bridge import Bridge
+from fhirbridge.config import Settings
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.documents.outgoing import Receiving
+from fhirbridge.documents.stored import prepare_as
+from fhirbridge.errors import Forbidden
+from fhirbridge.fhir.definitions import definitions
+from fhirbridge.handoffs import partners, view
+from fhirbridge.handoffs.deliver import attempt
+from fhirbridge.handoffs.send import hand_over
+from fhirbridge.jsontypes import JsonObject
+from fhirbridge.partners.registry import Partner
+from fhirbridge.storage import audit, consents
+from fhirbridge.storage.consents import Mark
+from fhirbridge.workflow.words import DeliveryState
+from tests.unit.partners.test_plan import capability
+
+BASE = "https://ehr.example/fhir"
+PLANS = Path(__file__).parents[2] / "fixtures/aftercare-plan"
+CLINIC = Recipient("Springfield Example Clinic", classes=("TREATER",), covered_entity=True)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, clock: Clock) -> Iterator[Bridge]:
+    built = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/p.db"), now=clock)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def ehr() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        statement = capability("transaction", types=tuple(definitions().resource_types))
+        mock.get(f"{BASE}/metadata", json=statement)
+        yield mock
+
+
+def send(bridge: Bridge, recipient: Recipient | None = CLINIC, case: str = "maximal") -> str:
+    """Register the EHR and hand a plan over to it."""
+    partners.add(bridge, Partner("ehr", BASE, recipient=recipient))
+    document: JsonObject = json.loads((PLANS / case / "native.json").read_bytes())
+    prepared = prepare_as(bridge, "aftercare-plan", document)
+    return str(hand_over(bridge, "ehr", Receiving(bridge, prepared)).outbox_id)
+
+
+def sent(ehr: responses.RequestsMock) -> JsonObject:
+    """The Bundle that went out."""
+    posted = [call.request for call in ehr.calls if call.request.method == "POST"]
+    assert len(posted) == 1
+    found: JsonObject = json.loads(posted[0].body or "{}")
+    return found
+
+
+def accepting(ehr: responses.RequestsMock) -> None:
+    def take(request: Any) -> tuple[int, dict[str, str], str]:
+        count = len(json.loads(request.body)["entry"])
+        entry = [
+            {"response": {"status": "201", "location": f"Basic/{number}"}}
+            for number in range(count)
+        ]
+        made = {"resourceType": "Bundle", "type": "transaction-response", "entry": entry}
+        return 200, {}, json.dumps(made)
+
+    ehr.add_callback(responses.POST, BASE, callback=take)
+
+
+def test_what_goes_has_labels_notice_and_the_consent(
+    bridge: Bridge, ehr: responses.RequestsMock
+) -> None:
+    outbox_id = send(bridge)
+    accepting(ehr)
+
+    attempt(bridge, "worker")
+
+    assert view.show(bridge, outbox_id).row.state is DeliveryState.DELIVERED
+    resources = [entry["resource"] for entry in sent(ehr)["entry"]]
+    tasks = [each for each in resources if each["resourceType"] == "Task" and "focus" in each]
+    assert "42 CFR part 2 prohibits" in tasks[0]["note"][-1]["text"]
+    assert "Consent/" in tasks[0]["note"][-1]["text"]
+    consents_sent = [each for each in resources if each["resourceType"] == "Consent"]
+    assert len(consents_sent) == 1
+    plans = [each for each in resources if each["resourceType"] == "CarePlan"]
+    assert all("42CFRPart2" in json.dumps(each["meta"]["security"]) for each in plans)
+
+
+def test_a_disclosure_is_recorded_with_its_evidence(
+    bridge: Bridge, ehr: responses.RequestsMock
+) -> None:
+    send(bridge)
+    accepting(ehr)
+    attempt(bridge, "worker")
+
+    with bridge.database.read() as session:
+        rows = audit.find(session, bridge.custodian.id, action="handoff")
+
+    assert [row.decision for row in rows] == ["permit"]
+    entry = rows[0].entry
+    assert entry["recipient"] == "Springfield Example Clinic"
+    assert entry["consents"] and entry["hash"] and entry["resources"] and entry["policy"]
+
+
+def test_a_partner_that_no_consent_names_gets_nothing(
+    bridge: Bridge, ehr: responses.RequestsMock
+) -> None:
+    with pytest.raises(Forbidden) as refused:
+        send(bridge, Recipient("Another Hospital"))
+
+    assert any("does not name this recipient" in each.diagnostics for each in refused.value.issues)
+    assert view.list_deliveries(bridge) == []
+
+
+def test_without_any_consent_nothing_is_enqueued(
+    bridge: Bridge, ehr: responses.RequestsMock
+) -> None:
+    with pytest.raises(Forbidden):
+        send(bridge, case="minimal")
+
+
+def test_a_consent_that_ended_meanwhile_withholds_the_delivery(
+    bridge: Bridge, ehr: responses.RequestsMock, clock: Clock
+) -> None:
+    outbox_id = send(bridge)
+    accepting(ehr)
+    _end_all(bridge, clock)
+
+    attempt(bridge, "worker")
+
+    shown = view.show(bridge, outbox_id)
+    assert shown.row.state is DeliveryState.WITHHELD
+    assert shown.word.text.startswith("Withheld")
+    assert shown.attempts is not None
+    reasons = shown.attempts[0].details["reasons"]
+    assert "consent-revoked" in {each["code"] for each in reasons}
+    assert not [call for call in ehr.calls if call.request.method == "POST"]
+    with bridge.database.read() as session:
+        rows = audit.find(session, bridge.custodian.id, action="handoff")
+    assert [row.decision for row in rows] == ["withhold"]
+
+
+def test_a_revocation_between_two_requests_stops_the_second(
+    bridge: Bridge, ehr: responses.RequestsMock, clock: Clock
+) -> None:
+    outbox_id = send(bridge)
+
+    def revoke_and_lose(request: Any) -> tuple[int, dict[str, str], str]:
+        _end_all(bridge, clock)
+        return 503, {}, ""
+
+    ehr.add_callback(responses.POST, BASE, callback=revoke_and_lose)
+
+    attempt(bridge, "worker", chance=lambda: 1.0)
+    clock.time += timedelta(hours=1)
+    attempt(bridge, "worker", chance=lambda: 1.0)
+
+    assert len([call for call in ehr.calls if call.request.method == "POST"]) == 1
+    assert view.show(bridge, outbox_id).row.state in (
+        DeliveryState.WITHHELD,
+        DeliveryState.NEEDS_PERSON,
+    )
+
+
+def _end_all(bridge: Bridge, clock: Clock) -> None:
+    with bridge.database.transaction() as session:
+        found = consents.by_patient(session, bridge.custodian.id)
+        for each in [one for listed in found.values() for one in listed]:
+            mark = Mark(
+                consent_id=each.consent_id,
+                version_id=each.version_id,
+                kind="ended",
+                made_by="officer",
+                made_at=clock(),
+                effective_at=clock(),
+            )
+            consents.add_mark(session, bridge.custodian.id, mark)
