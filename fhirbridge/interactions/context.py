@@ -4,7 +4,7 @@ An interaction on its own opens a unit and its checks run before the commit. Ins
 Bundle all entries share one unit, and the checks run once, for all of them together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -127,16 +127,21 @@ class Unit:
         Raises InvalidContent (422) for references to what does not exist, Conflict for deleted
         resources that others refer to.
         """
-        absent = [issue for version in self.written.values() for issue in self._absent(version)]
+        written = self.written.values()
+        dangling = integrity.dangling(self.session, [version.key for version in written])
+        absent = [
+            issue
+            for version in written
+            for issue in self._absent(version, dangling.get(version.key, frozenset()))
+        ]
         if absent:
             raise InvalidContent(*absent)
         held = [issue for reference in self.deleted for issue in self._held(reference)]
         if held:
             raise Conflict(*held)
 
-    def _absent(self, version: ResourceVersion) -> Iterator[Issue]:
-        dangling = integrity.dangling(self.session, version.key)
-        if not dangling and self.gate.is_open and b"/_history/" not in version.content:
+    def _absent(self, version: ResourceVersion, dangling: Set[int]) -> Iterator[Issue]:
+        if not dangling and self.gate.is_open:
             return
         resource = wire.parse(version.content)
         for found in integrity.local_references(resource, self.circumstances.bases):

@@ -116,6 +116,8 @@ def _conditional(resource: Resource) -> list[tuple[str, str]]:
     """Text and FHIRPath of the conditional references of a resource."""
     if resource.get("resourceType") == "Bundle":
         return []
+    if not any("?" in text or text.startswith("urn:") for text in references.literals(resource)):
+        return []
     conditional_ones = []
     for found in references.walk(resource):
         reference = references.parse_element(found.reference)

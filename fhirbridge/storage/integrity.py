@@ -3,8 +3,9 @@
 Source: R4 references.html#literal, http.html#delete; fhir-rest.md section 2, last paragraph
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -28,8 +29,8 @@ _INSERT = Statement(
     sa.insert(tables.local_references), columns=("target_key", "resource_key", "custodian_id")
 )
 _DANGLING = Statement(
-    sa.select(_l.target_key).where(
-        _l.resource_key == bindparam("of_key"),
+    sa.select(_l.resource_key, _l.target_key).where(
+        _l.resource_key.between(bindparam("first"), bindparam("last")),
         ~sa.exists().where(
             _r.custodian_id == _l.custodian_id,
             _r.reference_key == _l.target_key,
@@ -82,8 +83,11 @@ def local_references(resource: Resource, bases: tuple[str, ...]) -> Iterator[Loc
     if resource.get("resourceType") == "Bundle":
         return
     for found in references.walk(resource):
-        reference = references.parse_element(found.reference)
-        if reference.kind == "conditional":
+        text = found.reference.get("reference")
+        if not isinstance(text, str):
+            continue
+        target = _target(text, bases)
+        if target is None:
             raise InvalidContent(
                 Issue(
                     "invalid",
@@ -91,28 +95,41 @@ def local_references(resource: Resource, bases: tuple[str, ...]) -> Iterator[Loc
                     expression=(f"{found.path}.reference",),
                 )
             )
-        if reference.kind == "relative" or (
-            reference.kind == "absolute"
-            and reference.resource_id
-            and reference.base.rstrip("/") in bases
-        ):
-            target = f"{reference.resource_type}/{reference.resource_id}"
-            yield LocalReference(f"{found.path}.reference", target, reference.version_id)
+        if target:
+            yield LocalReference(f"{found.path}.reference", target)
 
 
 def write(
     session: Session, key: int, custodian_id: int, resource: Resource, bases: tuple[str, ...]
 ) -> None:
     """Keep the local references of a resource's current version."""
-    targets = {key_of(found.target) for found in local_references(resource, bases)}
+    if resource.get("resourceType") == "Bundle":
+        return
+    targets = set()
+    for text in set(references.literals(resource)):
+        target = _target(text, bases)
+        if target is None:  # it is refused, naming its place
+            targets = {found.target for found in local_references(resource, bases)}
+            break
+        if target:
+            targets.add(target)
     if targets:
-        session.run_many(
-            _INSERT,
-            [
-                {"target_key": target, "resource_key": key, "custodian_id": custodian_id}
-                for target in sorted(targets)
-            ],
-        )
+        rows = [(target, key, custodian_id) for target in sorted(map(key_of, targets))]
+        session.add(_INSERT, rows)
+
+
+@lru_cache(maxsize=4096)
+def _target(text: str, bases: tuple[str, ...]) -> str | None:
+    """`Type/id` if it is a resource of this server, "" if not, None for a conditional reference."""
+    reference = references.parse(text)
+    if reference.kind == "conditional":
+        return None
+    is_local = reference.kind == "relative" or (
+        reference.kind == "absolute"
+        and reference.resource_id
+        and reference.base.rstrip("/") in bases
+    )
+    return f"{reference.resource_type}/{reference.resource_id}" if is_local else ""
 
 
 def clear(session: Session, key: int) -> None:
@@ -120,9 +137,25 @@ def clear(session: Session, key: int) -> None:
     session.rows(_CLEAR, of_key=key)
 
 
-def dangling(session: Session, key: int) -> frozenset[int]:
-    """Keys of the targets that do not exist, or are deleted, at this moment."""
-    return frozenset(row[0] for row in session.rows(_DANGLING, of_key=key))
+def dangling(session: Session, keys: Collection[int]) -> dict[int, set[int]]:
+    """By the keys of resources: keys of targets that do not exist, or are deleted, now."""
+    found: dict[int, set[int]] = {}
+    for first, last in _runs(keys):
+        for key, target in session.rows(_DANGLING, first=first, last=last):
+            found.setdefault(key, set()).add(target)
+    return found
+
+
+def _runs(keys: Collection[int]) -> Iterator[tuple[int, int]]:
+    """First and last of what follows one another: resources written together do."""
+    run: list[int] = []
+    for key in sorted(keys):
+        if run and key != run[-1] + 1:
+            yield run[0], run[-1]
+            run = []
+        run.append(key)
+    if run:
+        yield run[0], run[-1]
 
 
 def has_version(session: Session, custodian_id: int, reference: LocalReference) -> bool:

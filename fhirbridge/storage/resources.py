@@ -173,20 +173,17 @@ def _bare(resource: Resource) -> Resource:
     return {**bare, "meta": meta} if meta else bare
 
 
-def _stamped(resource: Resource, version: ResourceVersion) -> Resource:
+def _stamped(
+    resource: Resource, resource_id: str, *, version_id: int, last_updated: datetime
+) -> Resource:
     """The resource with the identity and the times that the server gives it."""
     meta = {
         **resource.get("meta", {}),
-        "versionId": str(version.version_id),
-        "lastUpdated": to_instant(version.last_updated),
+        "versionId": str(version_id),
+        "lastUpdated": to_instant(last_updated),
     }
-    rest = {
-        name: value
-        for name, value in resource.items()
-        if name not in ("resourceType", "id", "meta")
-    }
-    head = {"resourceType": version.resource_type, "id": version.resource_id, "meta": meta}
-    return {**head, **rest}
+    head = {"resourceType": resource["resourceType"], "id": resource_id, "meta": meta}
+    return head | {name: value for name, value in resource.items() if name not in head}
 
 
 def _write(
@@ -199,32 +196,33 @@ def _write(
     method: str,
 ) -> ResourceVersion:
     now = circumstances.now
-    version = ResourceVersion(
-        key=current.key if current else 0,
-        seq=next_seq(session),
-        resource_type=resource["resourceType"],
-        resource_id=resource_id,
-        version_id=current.version_id + 1 if current else 1,
-        last_updated=max(now, current.last_updated) if current else now,
-        method=method,
-        deleted=False,
-        content=b"",
-    )
-    stamped = _stamped(resource, version)
+    seq = next_seq(session)
+    resource_type = resource["resourceType"]
+    version_id = current.version_id + 1 if current else 1
+    last_updated = max(now, current.last_updated) if current else now
+    stamped = _stamped(resource, resource_id, version_id=version_id, last_updated=last_updated)
     patients = patients_of(stamped, bases=circumstances.bases)
     labels = Labels(
         circumstances.custodian_id,
         patient_key_of(patients),
         stored_class(stamped, circumstances.content_class),
     )
-    version = replace(
-        version,
+    version = ResourceVersion(
+        # A new resource is known by the number of its first version.
+        key=current.key if current else seq,
+        seq=seq,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        version_id=version_id,
+        last_updated=last_updated,
+        method=method,
+        deleted=False,
         content=wire.dump(stamped),
         patient_key=labels.patient_key,
         content_class=labels.content_class,
     )
     if current is None:
-        version = replace(version, key=insert_resource(session, version, labels))
+        insert_resource(session, version, labels)
     else:
         point_to(session, version, labels)
         _clear(session, version.key)
@@ -268,10 +266,5 @@ def _derive(
 def _write_patients(
     session: Session, key: int, custodian_id: int, patients: frozenset[str]
 ) -> None:
-    session.run_many(
-        _INSERT_PATIENT,
-        [
-            {"resource_key": key, "patient_key": key_of(patient), "custodian_id": custodian_id}
-            for patient in sorted(patients)
-        ],
-    )
+    rows = [(key, key_of(patient), custodian_id) for patient in sorted(patients)]
+    session.add(_INSERT_PATIENT, rows)

@@ -120,9 +120,7 @@ def write(session: Session, key: int, labels: Labels, values: Iterable[IndexValu
         payload = kind.payload(value.value, key)
         rows.setdefault(kind_of, {})[identity] = (*payload, labels.patient_key, content_class)
     for kind_of, found in rows.items():
-        sql, _ = _KINDS[kind_of].insert.on(session.connection.dialect)
-        parameters = [identity + rest for identity, rest in found.items()]
-        session.driver.executemany(sql, parameters)
+        session.add(_KINDS[kind_of].insert, [identity + rest for identity, rest in found.items()])
 
 
 def clear(session: Session, key: int) -> None:

@@ -19,12 +19,16 @@ class Statement:
     come back as 0 or 1.
     """
 
-    __slots__ = ("_columns", "_compiled", "_constants", "_element")
+    __slots__ = ("_columns", "_compiled", "_constants", "_element", "rank")
 
-    def __init__(self, element: Any, *, columns: Sequence[str] = ()) -> None:
-        """Wrap a Core statement; `columns` are the parameters of a plain insert."""
+    def __init__(self, element: Any, *, columns: Sequence[str] = (), rank: int = 1) -> None:
+        """Wrap a Core statement; `columns` are the parameters of a plain insert.
+
+        `rank` is the place among statements that wait: rows come after those they refer to.
+        """
         self._element = element
         self._columns = list(columns) or None
+        self.rank = rank
         self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
         # dialect -> what the expressions themselves bind, which each dialect may name otherwise
         self._constants: dict[str, dict[str, Any]] = {}
@@ -47,17 +51,61 @@ class Statement:
 
 
 class Session:
-    """A connection inside a transaction or a snapshot. It is never committed by its users."""
+    """A connection inside a transaction or a snapshot. It is never committed by its users.
 
-    __slots__ = ("connection", "driver")
+    Rows given to `add` wait, and are written together before anything else is asked, and before
+    the transaction ends: one statement for each table, however many resources there are.
+    """
+
+    __slots__ = ("_driver", "_waiting", "connection", "seq")
 
     def __init__(self, connection: sa.Connection, driver: Any = None) -> None:
         """`driver` is called as a connection of sqlite3 is, and is one if not given."""
         self.connection = connection
-        self.driver: Any = driver or connection.connection.dbapi_connection
+        self._driver: Any = driver or connection.connection.dbapi_connection
+        self._waiting: dict[Statement, list[Row]] = {}
+        # The number of the newest version written in this transaction, 0 for none.
+        self.seq = 0
+
+    @property
+    def driver(self) -> Any:
+        """The connection of the driver; whatever waits is written first."""
+        if self._waiting:
+            self.flush()
+        return self._driver
+
+    @driver.setter
+    def driver(self, driver: Any) -> None:
+        self._driver = driver
+
+    def add(self, statement: Statement, rows: Iterable[Row]) -> None:
+        """Let rows wait for a plain insert; their columns are in the order of the table."""
+        known = self._waiting.get(statement)
+        if known is None:
+            self._waiting[statement] = list(rows)
+        else:
+            known.extend(rows)
+
+    def put(self, statement: Statement, row: Row) -> None:
+        """Let one row wait, in place of the one that waited before."""
+        self._waiting[statement] = [row]
+
+    def flush(self) -> None:
+        """Write the rows that wait."""
+        waiting, self._waiting = self._waiting, {}
+        dialect = self.connection.dialect
+        for statement in sorted(waiting, key=_rank):
+            self._driver.executemany(statement.on(dialect)[0], waiting[statement])
+
+    def forget(self) -> None:
+        """Drop what belongs to a transaction: it has ended, or is undone."""
+        self._waiting = {}
+        self.seq = 0
 
     def execute(self, statement: Any, parameters: Any = None) -> sa.CursorResult[Any]:
         """Run a Core statement that is built for this call."""
+        if self._waiting:
+            self.flush()
         result = self.connection.execute(statement, parameters)
         assert isinstance(result, sa.CursorResult)  # noqa: S101
         return result
@@ -81,3 +129,7 @@ class Session:
         """Run a prepared statement once for each set of parameters."""
         sql, names = statement.on(self.connection.dialect)
         self.driver.executemany(sql, [tuple([row[name] for name in names]) for row in parameters])
+
+
+def _rank(statement: Statement) -> int:
+    return statement.rank

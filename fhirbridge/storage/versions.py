@@ -66,9 +66,11 @@ _feed = tables.feed.c
 _NEXT_SEQ = Statement(
     sa.update(tables.feed).values(seq=_feed.seq + sa.literal_column("1")).returning(_feed.seq)
 )
+_ADVANCE = Statement(sa.update(tables.feed).values(seq=bindparam("reached")))
 _INSERT_RESOURCE = Statement(
-    sa.insert(tables.resources).returning(_r.key),
+    sa.insert(tables.resources),
     columns=[
+        "key",
         "custodian_id",
         "resource_type",
         "resource_id",
@@ -80,6 +82,7 @@ _INSERT_RESOURCE = Statement(
         "patient_key",
         "content_class",
     ],
+    rank=0,
 )
 _UPDATE_RESOURCE = Statement(
     sa.update(tables.resources)
@@ -136,9 +139,14 @@ def version_of(row: Row) -> ResourceVersion:
 
 def next_seq(session: Session) -> int:
     """The number of the next version; writers are serialised, so nobody else gets it."""
-    row = session.row(_NEXT_SEQ)
-    assert row is not None  # noqa: S101
-    return int(row[0])
+    if session.seq:
+        session.seq += 1
+        session.put(_ADVANCE, (session.seq,))
+    else:
+        row = session.row(_NEXT_SEQ)
+        assert row is not None  # noqa: S101
+        session.seq = int(row[0])
+    return session.seq
 
 
 def labels_of(session: Session, key: int) -> Labels:
@@ -147,22 +155,22 @@ def labels_of(session: Session, key: int) -> Labels:
     return Labels(*row) if row else Labels(0, 0, "")
 
 
-def insert_resource(session: Session, version: ResourceVersion, labels: Labels) -> int:
-    """Add the row of a new resource and return its key; `version.key` is not used."""
-    row = session.row(
-        _INSERT_RESOURCE,
-        custodian_id=labels.custodian_id,
-        resource_type=version.resource_type,
-        resource_id=version.resource_id,
-        reference_key=key_of(version.reference),
-        seq=version.seq,
-        version_id=version.version_id,
-        last_updated=to_millis(version.last_updated),
-        deleted=version.deleted,
-        patient_key=labels.patient_key,
-        content_class=labels.content_class,
+def insert_resource(session: Session, version: ResourceVersion, labels: Labels) -> None:
+    """Add the row of a new resource."""
+    row = (
+        version.key,
+        labels.custodian_id,
+        version.resource_type,
+        version.resource_id,
+        key_of(version.reference),
+        version.seq,
+        version.version_id,
+        to_millis(version.last_updated),
+        version.deleted,
+        labels.patient_key,
+        labels.content_class,
     )
-    return int(row[0]) if row else 0
+    session.add(_INSERT_RESOURCE, (row,))
 
 
 def point_to(session: Session, version: ResourceVersion, labels: Labels) -> None:
@@ -181,18 +189,18 @@ def point_to(session: Session, version: ResourceVersion, labels: Labels) -> None
 
 def insert_version(session: Session, version: ResourceVersion, labels: Labels) -> None:
     """Add the row of a version."""
-    session.rows(
-        _INSERT_VERSION,
-        seq=version.seq,
-        custodian_id=labels.custodian_id,
-        resource_key=version.key,
-        resource_type=version.resource_type,
-        resource_id=version.resource_id,
-        version_id=version.version_id,
-        last_updated=to_millis(version.last_updated),
-        method=version.method,
-        deleted=version.deleted,
-        content=version.content,
-        patient_key=labels.patient_key,
-        content_class=labels.content_class,
+    row = (
+        version.seq,
+        labels.custodian_id,
+        version.key,
+        version.resource_type,
+        version.resource_id,
+        version.version_id,
+        to_millis(version.last_updated),
+        version.method,
+        version.deleted,
+        version.content,
+        labels.patient_key,
+        labels.content_class,
     )
+    session.add(_INSERT_VERSION, (row,))

@@ -55,9 +55,12 @@ class Writer:
         session, group = self._enter()
         try:
             yield session
+            session.flush()
         except BaseException:
+            session.forget()
             self._leave(session, group, keep=False)
             raise
+        session.forget()
         self._leave(session, group, keep=True)
         self._await(session, group)
 

@@ -126,7 +126,9 @@ class TestIntegrity:
         with shelf.database.read() as session:
             current = resources.read(session, shelf.custodian_id, "Goal", "g")
             assert current is not None
-            assert integrity.dangling(session, current.key) == {key_of("Patient/p")}
+            assert integrity.dangling(session, [current.key]) == {
+                current.key: {key_of("Patient/p")}
+            }
 
 
 class TestReindex:
