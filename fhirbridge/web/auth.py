@@ -51,6 +51,8 @@ def caller_of(asked: HttpRequest, tokens: Tokens) -> Caller:
     found = tokens.caller(_token(asked.authorization))
     if asked.path.startswith("/api/"):
         _check_documents(found, asked.method)
+    elif asked.path.startswith("/notifications/"):
+        _check_notifications(found)
     return found
 
 
@@ -86,3 +88,9 @@ def _check_documents(caller: Caller, method: str) -> None:
                 f" system/{scopes.DOCUMENTS}.{letter or scopes.LETTERS}.",
             )
         )
+
+
+def _check_notifications(caller: Caller) -> None:
+    """Who tells of changed Tasks may as well change them."""
+    if not scopes.scopes_of(caller.scopes or frozenset()).allow("Task", "u"):
+        raise Forbidden(Issue("forbidden", "The access token lacks the scope system/Task.u."))

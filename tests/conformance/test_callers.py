@@ -194,6 +194,20 @@ def test_no_interaction_is_allowed_by_a_scope_for_another_type(own: System) -> N
             assert "system/" in found["issue"][0]["diagnostics"]
 
 
+def test_no_other_route_is_allowed_by_a_scope_for_resources(app: Flask, own: System) -> None:
+    headers = own.headers("system/Basic.cruds")
+    routes = [
+        (method, path)
+        for method, path in every_route(app)
+        if path not in OPEN and not path.startswith("/fhir")
+    ]
+
+    assert len(routes) > 20
+    for method, path in routes:
+        answer = own.web.open(path, method=method, headers=headers)
+        assert answer.status_code == 403, f"{method} {path}"
+
+
 def test_every_interaction_is_allowed_by_its_own_letter_only(own: System) -> None:
     web = own.web
     everything = own.headers()["Authorization"]
