@@ -20,6 +20,7 @@ ParameterType: TypeAlias = Literal[
 ]
 
 _COMMON_BASES = ("Resource", "DomainResource")
+_CANONICAL = frozenset({"canonical", "uri"})
 _POINTS = frozenset({"date", "dateTime", "instant"})
 
 
@@ -38,7 +39,7 @@ class SearchParameter:
     `name` identifies it everywhere, also in the index: `CarePlan.category`, and `Resource._tag`
     for those that every type has. `targets` are the types a reference may point to; empty means
     any. `is_single`: a resource has one value at most. `is_point`: dates that cover a year at
-    most, being no periods.
+    most, being no periods. `is_canonical`: references that name what they mean by its URL.
     """
 
     name: str
@@ -50,6 +51,12 @@ class SearchParameter:
     components: tuple[Component, ...] = ()
     is_single: bool = False
     is_point: bool = False
+    is_canonical: bool = False
+
+    @property
+    def is_link(self) -> bool:
+        """True for references that lead to a resource by its id: they can be followed."""
+        return self.type == "reference" and not self.is_canonical
 
 
 @cache
@@ -110,6 +117,7 @@ def _make(entry: JsonObject, resource_type: str) -> SearchParameter:
             for part in entry.get("component", ())
         ),
         is_single=parts.count(resource_type) == 1 and all(each.is_single for each in branches),
+        is_canonical=bool(branches) and {branch.type for branch in branches} <= _CANONICAL,
         is_point={branch.type for branch in branches} <= _POINTS,
     )
 

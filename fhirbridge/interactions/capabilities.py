@@ -133,7 +133,7 @@ def _codes(levels: tuple[str, ...]) -> list[str]:
 
 def _includes(resource_type: str) -> list[str]:
     parameters = search_parameters(resource_type).values()
-    return sorted(f"{resource_type}:{p.code}" for p in parameters if p.type == "reference")
+    return sorted(f"{resource_type}:{p.code}" for p in parameters if p.is_link)
 
 
 def _combinations(resource_type: str) -> list[JsonObject]:
@@ -157,7 +157,7 @@ def _reverse_includes() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in sorted(definitions().resource_types)}
     for source in found:
         for parameter in search_parameters(source).values():
-            for target in parameter.targets if parameter.type == "reference" else ():
+            for target in parameter.targets if parameter.is_link else ():
                 found.get(target, []).append(f"{source}:{parameter.code}")
     return found
 

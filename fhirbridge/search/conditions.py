@@ -129,6 +129,11 @@ def _parse_chain(
     chosen = head.partition(":")[2]
     if parameters[0].type != "reference":
         raise invalid_search(f"'{head}' is not a reference, so it cannot be chained.")
+    if not all(each.is_link for each in parameters):
+        raise invalid_search(
+            f"'{head}' is a canonical URL, which this server does not follow.",
+            code="not-supported",
+        )
     candidates = {target for each in parameters for target in each.targets}
     if not all(each.targets for each in parameters):
         candidates = set(definitions().resource_types)
@@ -163,7 +168,7 @@ def _parse_has(
         raise invalid_search("'_has' is written _has:Type:reference:parameter.")
     _, resource_type, code, rest = parts
     parameter = search_parameters(resource_type).get(code)
-    if parameter is None or parameter.type != "reference":
+    if parameter is None or not parameter.is_link:
         raise unknown(name, (resource_type,))
     if parameter.targets and types and not set(parameter.targets) & set(types):
         raise invalid_search(f"'{resource_type}.{code}' does not point to {' or '.join(types)}.")

@@ -272,9 +272,7 @@ def _include(types: tuple[str, ...], name: str, modifier: str, value: str) -> In
         raise invalid_search(f"'{name}' is written Type:parameter or Type:parameter:Target.")
     if target and target not in definitions().resource_types:
         raise invalid_search(f"'{name}' names a target that is not a resource type.")
-    references = {
-        each.code: each for each in search_parameters(source).values() if each.type == "reference"
-    }
+    references = {each.code: each for each in search_parameters(source).values() if each.is_link}
     if code != "*" and code not in references:
         raise unknown(f"{name}={source}:{code}", (source,))
     chosen = references.values() if code == "*" else [references[code]]

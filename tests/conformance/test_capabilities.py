@@ -177,6 +177,18 @@ class TestCapabilities:
                 where = f"{resource['type']}.{parameter['name']}"
                 assert answer.status_code == 200, f"{where}: {answer.get_data(as_text=True)}"
 
+    def test_includes_are_claimed_of_what_can_be_followed(self, api: Api) -> None:
+        """Nothing leads from a canonical URL to the resource that has it."""
+        resources = {
+            each["type"]: each for each in api.get("/metadata").json["rest"][0]["resource"]
+        }
+
+        assert "CarePlan:subject" in resources["CarePlan"]["searchInclude"]
+        assert "CarePlan:instantiates-canonical" not in resources["CarePlan"]["searchInclude"]
+        assert "CarePlan:instantiates-canonical" not in resources["PlanDefinition"].get(
+            "searchRevInclude", []
+        )
+
     def test_every_include_is_understood(self, api: Api) -> None:
         for resource in api.get("/metadata").json["rest"][0]["resource"]:
             for name in ("searchInclude", "searchRevInclude"):

@@ -67,6 +67,8 @@ class TestRefusals:
             ("_include=CarePlan", "invalid", "'_include'"),
             ("_include=CarePlan:nonsense", "not-supported", "_include=CarePlan:nonsense"),
             ("_include=CarePlan:subject:Nonsense", "invalid", "'_include'"),
+            ("_include=CarePlan:instantiates-canonical", "not-supported", "_include=CarePlan"),
+            ("instantiates-canonical.name=a", "not-supported", "canonical"),
             ("_include:strange=CarePlan:subject", "not-supported", "'_include'"),
         ],
     )
