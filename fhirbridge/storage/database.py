@@ -105,7 +105,7 @@ class Database:
         """Close every connection that no one uses now."""
         self._writer.close()
         while self._readers:
-            self._readers.pop().connection.close()
+            discard(self._readers.pop())
         self._backend.close()
 
     def _migrate(self) -> None:

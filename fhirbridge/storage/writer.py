@@ -29,7 +29,7 @@ class _Group:
 
 
 def discard(session: Session) -> None:
-    """Close a connection that the server hung up on."""
+    """Close a connection, also one that the server hung up on."""
     session.connection.invalidate()
     session.connection.close()
 
@@ -68,7 +68,7 @@ class Writer:
         """Close the connection."""
         with self._turn:
             if self._session is not None:
-                self._session.connection.close()
+                discard(self._session)
                 self._session = None
 
     def _enter(self) -> tuple[Session, _Group]:
