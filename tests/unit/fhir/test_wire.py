@@ -204,3 +204,41 @@ def test_any_input_is_read_or_refused(data: bytes | str) -> None:
         wire.parse(data)
     except InvalidContent as exc:
         assert exc.issues[0].diagnostics
+
+
+def _member(name: str, colon: str, value: str) -> str:
+    return f'"{name}"{colon}{value}'
+
+
+JSON_TEXTS = st.recursive(
+    st.sampled_from(
+        (
+            *('"a"', '"x\\":"', '": "', '"2026-01-05"', '"\\ud83d\\ude00"', '"\\u0041"', '""'),
+            *("0", "-0", "-0.0", "7", "1.50", "1e2", "12345678901234567890", "null", "true"),
+        )
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]"),
+        st.lists(
+            st.tuples(st.sampled_from(["a", "b", "c:"]), st.sampled_from([":", " :", ": "]), inner),
+            max_size=3,
+        ).map(lambda members: f"{{{','.join(_member(*each) for each in members)}}}"),
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.tuples(JSON_TEXTS, st.sampled_from([":", "\n:"])).map(lambda t: f'{{"v"{t[1]}{t[0]}}}'))
+def test_quick_reading_says_what_careful_reading_says(text: str) -> None:
+    quick = wire._read_quickly(text.encode())
+
+    if quick is not None:
+        careful = wire._DECODER.decode(text)  # which refuses a name that stands twice
+        assert wire.canonical(quick) == wire.canonical(careful)
+
+
+def test_ordinary_resources_are_read_quickly() -> None:
+    text = b'{"resourceType": "Patient", "multipleBirthInteger": 0, "birthDate": "1980-01-05"}'
+
+    assert wire._read_quickly(text) == wire.parse(text)
+    assert wire._read_quickly(text) is not None
