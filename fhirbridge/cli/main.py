@@ -16,7 +16,9 @@ from fhirbridge.errors import BridgeError, Forbidden, Misconfigured, PartnerUnre
 # Each command is `command` in the module of its name. What it does stands here too, so that
 # `fhirbridge --help` imports none of them.
 COMMANDS = {
+    "audit": "Check the audit; account for disclosures, emergencies, a breach.",
     "client": "Register systems that call us, list and revoke them.",
+    "consent": "Explain what consents permit; attest, end and revoke them.",
     "convert": "Convert documents to FHIR R4 transaction Bundles, or Bundles back.",
     "db": "Create, upgrade and repair the database.",
     "demo": "Send a discharge plan from a provider's bridge to a flaky EHR and back, offline.",

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from fhirbridge.jsontypes import JsonObject
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -19,6 +21,18 @@ class Reason:
     consent: str = ""
     provision: str = ""
     detail: str = ""
+
+    def to_json(self) -> JsonObject:
+        """The reason for programs; what does not apply is left out."""
+        shown = {
+            "code": self.code,
+            "text": self.text,
+            "change": self.change,
+            "consent": self.consent,
+            "provision": self.provision,
+            "detail": self.detail,
+        }
+        return {name: value for name, value in shown.items() if value}
 
 
 # code -> what it means, and what would change it

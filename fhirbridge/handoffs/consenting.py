@@ -6,7 +6,6 @@ Source: 42 CFR 2.31, 2.32; design.md section 9
 from hashlib import sha256
 
 from fhirbridge.bridge import Bridge
-from fhirbridge.consent.reasons import Reason
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.gate import Gate, Place
@@ -31,7 +30,7 @@ class Withheld(Exception):
 
     def details(self) -> JsonObject:
         """The reasons, for the record of the attempt."""
-        return {"reasons": [reason_json(each) for each in self.refusal.reasons]}
+        return {"reasons": [each.to_json() for each in self.refusal.reasons]}
 
 
 def gate_to(bridge: Bridge, partner: Partner, *, purpose: str = PURPOSE) -> Gate:
@@ -47,19 +46,6 @@ def gate_to(bridge: Bridge, partner: Partner, *, purpose: str = PURPOSE) -> Gate
         bases=(settings.own_base,),
     )
     return Gate(caller, place)
-
-
-def reason_json(one: Reason) -> JsonObject:
-    """A reason for programs; what does not apply is left out."""
-    shown = {
-        "code": one.code,
-        "text": one.text,
-        "change": one.change,
-        "consent": one.consent,
-        "provision": one.provision,
-        "detail": one.detail,
-    }
-    return {name: value for name, value in shown.items() if value}
 
 
 def check(
@@ -138,7 +124,7 @@ class Fence:
                 ],
             }
         else:
-            entry["reasons"] = [reason_json(each) for each in found.reasons]
+            entry["reasons"] = [each.to_json() for each in found.reasons]
         audit.append(
             session,
             self._bridge.custodian.id,

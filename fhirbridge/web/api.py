@@ -7,6 +7,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.web import (
     api_docs,
     case_api,
+    consent_api,
     handoff_api,
     native_api,
     openapi,
@@ -22,6 +23,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
         *handoff_api.operations(bridge),
         *case_api.operations(bridge),
         *partner_api.operations(bridge),
+        *consent_api.operations(bridge),
     )
     routes = operations.blueprint(table, max_bytes=bridge.settings.max_body_bytes)
 

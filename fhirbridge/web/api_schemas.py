@@ -227,8 +227,52 @@ _CASES: Mapping[str, JsonObject] = {
     "SetAsideList": _object("setAside", setAside=_list(_ANY)),
     "SettleRequest": _object("by", by=_TEXT),
 }
+_REASON = _object(
+    "code text change",
+    code=_TEXT,
+    text=_TEXT,
+    change={**_TEXT, "description": "What would change it."},
+    consent=_TEXT,
+    provision=_TEXT,
+    detail=_TEXT,
+)
+_CONSENTS: Mapping[str, JsonObject] = {
+    "Explanation": _object(
+        "patient recipient purpose at permitted decisions missingElements",
+        patient=_TEXT,
+        recipient=_TEXT,
+        purpose=_TEXT,
+        at=_INSTANT,
+        permitted=_YES_NO,
+        decisions=_list(
+            _object(
+                "information decision reasons",
+                information=_TEXT,
+                decision=_word("permit", "withhold"),
+                reasons=_list(_REASON),
+            )
+        ),
+        missingElements={**_ANY, "description": "Codes of written elements, by consent."},
+    ),
+    "RevocationRequest": _object("by", by=_TEXT),
+    "Revocation": _object(
+        "consent effectiveAt inFlight stillInFlight waiting holders",
+        consent=_TEXT,
+        effectiveAt=_maybe(_INSTANT),
+        inFlight=_list(_INTEGER),
+        stillInFlight=_list(_INTEGER),
+        waiting=_list(_INTEGER),
+        holders=_list(_ANY),
+    ),
+    "DisclosureList": _object("disclosures", disclosures=_list(_ANY)),
+}
 
 
 def schemas() -> dict[str, JsonObject]:
     """All schemas by name."""
-    return {**{SCHEMA_NAMES[kind]: json_schema(kind) for kind in KINDS}, **_OWN, **_CASES}
+    return {
+        **{SCHEMA_NAMES[kind]: json_schema(kind) for kind in KINDS},
+        **_OWN,
+        **_CASES,
+        **_CONSENTS,
+    }

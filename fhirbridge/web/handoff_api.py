@@ -24,7 +24,7 @@ _FIELDS = ("partner", "kind", "recordId", "source", "document")
 
 def operations(bridge: Bridge) -> Iterator[Operation]:
     """The operations of handoffs."""
-    refusals = {400: "Issues", 404: "Issues", 409: "Issues", 422: "Issues"}
+    refusals = {400: "Issues", 403: "Issues", 404: "Issues", 409: "Issues", 422: "Issues"}
     yield Operation(
         "POST",
         _PATH,

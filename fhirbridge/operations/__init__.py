@@ -1,0 +1,1 @@
+"""What those do who are responsible for a custodian's records: consents and audit."""

@@ -1,0 +1,155 @@
+"""The audit: check its chain, account for disclosures, review emergencies, report a breach.
+
+Source: 42 CFR 2.16, 2.25, 2.51; 45 CFR 164.404
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.clock import to_instant
+from fhirbridge.errors import Conflict, Issue, NotFound
+from fhirbridge.jsontypes import JsonObject
+from fhirbridge.storage import audit, audit_reviews, consents
+from fhirbridge.storage.audit import AuditRow, Checked
+from fhirbridge.storage.keys import key_of
+from fhirbridge.storage.session import Session
+
+_LEFT = ("permit", "emergency")
+_YEARS = timedelta(days=3 * 366)  # 42 CFR 2.25 gives three years
+_MANY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """One disclosure as a patient is told of it: when, to whom, for what, of what, by what."""
+
+    id: int
+    at: datetime
+    action: str
+    recipient: str
+    purpose: str
+    resources: dict[str, int]
+    consents: tuple[str, ...]
+    patients: tuple[str, ...]
+    is_emergency: bool
+    policy: str
+    content_hash: str
+    reason: str
+    actor: str
+
+    def to_json(self) -> JsonObject:
+        """The disclosure for programs; what does not apply is left out."""
+        shown: JsonObject = {
+            "id": self.id,
+            "at": to_instant(self.at),
+            "action": self.action,
+            "recipient": self.recipient,
+            "purpose": self.purpose,
+            "resources": self.resources,
+            "consents": list(self.consents),
+            "patients": list(self.patients),
+            "emergency": self.is_emergency,
+            "policy": self.policy,
+            "hash": self.content_hash,
+            "reason": self.reason,
+            "actor": self.actor,
+        }
+        return {name: value for name, value in shown.items() if value not in ("", [], {})}
+
+
+def check(bridge: Bridge) -> Checked:
+    """Compute the chain of the audit again. Note its last hash elsewhere, to see a cut end too."""
+    with bridge.database.read() as session:
+        return audit.check(session, bridge.custodian.id)
+
+
+def accounting(bridge: Bridge, patient: str, *, since: datetime | None = None) -> list[Disclosed]:
+    """Disclosures about a patient in the last three years, newest first.
+
+    It answers for a patient who is not stored any more as well.
+    """
+    reference = f"Patient/{patient.removeprefix('Patient/')}"
+    with bridge.database.read() as session:
+        return disclosures(
+            session,
+            bridge,
+            patient_key=key_of(reference),
+            since=since or bridge.now() - _YEARS,
+        )
+
+
+def disclosures(
+    session: Session, bridge: Bridge, *, patient_key: int, since: datetime | None = None
+) -> list[Disclosed]:
+    """What left about a patient, newest first."""
+    rows = audit.find(
+        session,
+        bridge.custodian.id,
+        patient_key=patient_key,
+        since=since,
+        decisions=_LEFT,
+        limit=_MANY,
+    )
+    return [_disclosed(session, bridge, row) for row in rows]
+
+
+def breach(
+    bridge: Bridge, *, since: datetime, until: datetime | None = None, recipient: str = ""
+) -> list[Disclosed]:
+    """Every disclosure in a span of time, to one recipient or client or to all, newest first."""
+    with bridge.database.read() as session:
+        rows = audit.find(session, bridge.custodian.id, since=since, decisions=_LEFT, limit=_MANY)
+        return [
+            _disclosed(session, bridge, row)
+            for row in rows
+            if (until is None or row.recorded_at <= until)
+            and recipient in ("", row.entry.get("recipient"), row.entry.get("client"))
+        ]
+
+
+def unreviewed(bridge: Bridge) -> list[Disclosed]:
+    """Emergency access that nobody has reviewed yet, oldest first."""
+    with bridge.database.read() as session:
+        known = audit_reviews.reviewed(session, bridge.custodian.id)
+        rows = audit.find(session, bridge.custodian.id, decisions=("emergency",), limit=_MANY)
+        return [_disclosed(session, bridge, row) for row in reversed(rows) if row.id not in known]
+
+
+def review(bridge: Bridge, number: int, *, by: str, outcome: str) -> None:
+    """Note that a person has looked at an emergency. Raises NotFound, or Conflict if known."""
+    with bridge.database.transaction() as session:
+        row = audit.get(session, bridge.custodian.id, number)
+        if row is None or row.decision != "emergency":
+            raise NotFound(Issue("not-found", "There is no emergency access with this number."))
+        if number in audit_reviews.reviewed(session, bridge.custodian.id):
+            raise Conflict(Issue("conflict", "It was reviewed before."))
+        audit_reviews.add(
+            session, bridge.custodian.id, number, by=by, outcome=outcome, at=bridge.now()
+        )
+
+
+def _disclosed(session: Session, bridge: Bridge, row: AuditRow) -> Disclosed:
+    entry = row.entry
+    found = consents.current(session, bridge.custodian.id, sorted(row.patient_keys))
+    return Disclosed(
+        id=row.id,
+        at=row.recorded_at,
+        action=row.action,
+        recipient=str(entry.get("recipient", "")),
+        purpose=str(entry.get("purpose", "")),
+        resources=_counted(entry.get("resources", ())),
+        consents=tuple(entry.get("consents", ())),
+        patients=tuple(name for name in found if name.startswith("Patient/")),
+        is_emergency=row.decision == "emergency",
+        policy=str(entry.get("policy", "")),
+        content_hash=str(entry.get("hash", "")),
+        reason=str(entry.get("reason", "")),
+        actor=str(entry.get("actor", "")),
+    )
+
+
+def _counted(references: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(each.partition("/")[0] for each in references).items()))

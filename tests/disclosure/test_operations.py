@@ -1,0 +1,134 @@
+"""Explaining, attesting and revoking consents; accounting, reviews and the chain of the audit."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure.caller import Caller
+from fhirbridge.errors import Conflict, NotFound
+from fhirbridge.jsontypes import JsonObject
+from fhirbridge.operations import audits, consents
+from fhirbridge.storage.tables import audit_events
+from tests.disclosure.support import CLINIC, STRANGER, Store, caller
+from tests.unit.consent.support import consent
+
+PATIENT = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Ash"}]}
+MEDICATION = {
+    "resourceType": "MedicationRequest",
+    "id": "m1",
+    "status": "active",
+    "intent": "order",
+    "subject": {"reference": "Patient/p1"},
+    "medicationCodeableConcept": {"text": "naltrexone"},
+}
+ORGANIZATION = {"resourceType": "Organization", "id": "o1", "name": "Program"}
+
+
+def written(**changes: object) -> JsonObject:
+    """A complete consent, as the R4 gate takes it."""
+    made = consent(**changes)  # type: ignore[arg-type]
+    made["policyRule"] = {"text": "42 CFR Part 2"}
+    for each in made["provision"]["class"]:
+        each["system"] = "http://example.org/class"
+    return made
+
+
+@pytest.fixture
+def record(store: Store) -> Store:
+    """A patient with one medication and an attested consent."""
+    store.put(ORGANIZATION, PATIENT, MEDICATION, written())
+    consents.attest(store.bridge, "c1", by="officer", confirmed=frozenset())
+    return store
+
+
+def test_attestation_lets_a_consent_from_elsewhere_permit(store: Store) -> None:
+    store.put(ORGANIZATION, PATIENT, MEDICATION, written())
+    before = store.get("MedicationRequest/m1").status
+
+    consents.attest(store.bridge, "c1", by="officer", confirmed=frozenset())
+
+    assert (before, store.get("MedicationRequest/m1").status) == (404, 200)
+
+
+def test_attestation_holds_for_one_version(record: Store) -> None:
+    record.put(written(dateTime="2026-02-01T10:00:00Z"))
+
+    assert record.get("MedicationRequest/m1").status == 404
+
+
+def test_an_explanation_says_what_would_change_it(record: Store) -> None:
+    found = consents.explain(record.bridge, "p1", CLINIC)
+    other = consents.explain(record.bridge, "p1", STRANGER)
+
+    shown = consents.explanation_json(found)
+    by_class = {each["information"]: each["decision"] for each in shown["decisions"]}
+    assert (by_class["medications"], by_class["labs"]) == ("permit", "withhold")
+    assert found.is_permitted and not other.is_permitted
+    reason = consents.explanation_json(other)["decisions"][0]["reasons"][0]
+    assert reason["code"] == "not-covered-actor"
+    assert reason["change"].startswith("A consent that names the recipient")
+    with pytest.raises(NotFound):
+        consents.explain(record.bridge, "nobody", CLINIC)
+
+
+def test_revoking_closes_the_record_and_names_who_was_told(record: Store) -> None:
+    record.get("MedicationRequest/m1")
+
+    found = consents.revoke(record.bridge, "c1", by="officer", sleep=lambda _: None)
+
+    assert found.effective_at is not None
+    assert [each.recipient for each in found.holders] == ["Springfield Example Clinic"]
+    assert record.get("MedicationRequest/m1").status == 404
+    assert record.get("MedicationRequest").body["total"] == 0
+
+
+def test_every_disclosure_is_accounted_for(record: Store) -> None:
+    record.get("MedicationRequest/m1")
+    record.get("MedicationRequest/m1", STRANGER)
+    record.get("MedicationRequest?subject=Patient/p1")
+
+    found = audits.accounting(record.bridge, "p1")
+
+    assert [(each.recipient, each.purpose) for each in found] == [
+        ("Springfield Example Clinic", "TREAT")
+    ] * 2
+    assert found[0].consents == ("Consent/c1",)
+    assert found[0].resources == {"MedicationRequest": 1}
+    assert audits.accounting(record.bridge, "p2") == []
+    start = record.bridge.now()
+    assert len(audits.breach(record.bridge, since=start, recipient="clinic")) == 2
+    assert audits.breach(record.bridge, since=start, recipient="stranger") == []
+
+
+def test_an_emergency_waits_for_a_review(record: Store) -> None:
+    hospital = Recipient("Any Hospital", classes=("TREATER",))
+    doctor = Caller(
+        client_id="er", recipient=hospital, purpose="BTG", reason="overdose", actor="Dr. E"
+    )
+    consents.end(record.bridge, "c1", by="officer")
+    assert record.get("MedicationRequest/m1", caller(doctor, reason="")).status == 404
+    assert record.get("MedicationRequest/m1", doctor).status == 200
+
+    waiting = audits.unreviewed(record.bridge)
+    assert [(each.actor, each.reason) for each in waiting] == [("Dr. E", "overdose")]
+    audits.review(record.bridge, waiting[0].id, by="officer", outcome="justified")
+
+    assert audits.unreviewed(record.bridge) == []
+    with pytest.raises(Conflict):
+        audits.review(record.bridge, waiting[0].id, by="officer", outcome="again")
+
+
+def test_the_chain_shows_a_changed_row(record: Store) -> None:
+    for _ in range(3):
+        record.get("MedicationRequest/m1")
+    sound = audits.check(record.bridge)
+
+    with record.bridge.database.transaction() as session:
+        entry = json.dumps({"status": 200})
+        changed = sa.update(audit_events).where(audit_events.c.id == 3).values(entry=entry)
+        session.execute(changed)
+
+    assert (sound.broken_at, sound.rows) == (0, 4)
+    assert audits.check(record.bridge).broken_at == 3
