@@ -18,7 +18,7 @@ DOORS = {
     "alembic": ("storage/migrations/",),
     "psycopg": ("storage/postgresql.py",),
     "requests": ("partners/",),
-    "joserfc": ("access/",),
+    "joserfc": ("access/", "partners/token.py"),
     "marshmallow": ("native/",),
     "fhir": ("fhir/models.py",),
     "granian": ("web/", "cli/serve.py"),

@@ -22,7 +22,6 @@ from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.storage import clients as stored
 
-ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_LIFETIME = timedelta(seconds=300)
 SKEW = timedelta(seconds=60)
 MAX_BYTES = 16_000

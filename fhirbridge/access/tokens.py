@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from fhirbridge.access import assertions
-from fhirbridge.access.assertions import ASSERTION_TYPE, Assertion
+from fhirbridge.access.assertions import Assertion
 from fhirbridge.access.clients import client_of
 from fhirbridge.access.keys import Fetch, KeysByUrl
 from fhirbridge.access.purposes import purpose_of
@@ -21,6 +21,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.disclosure import scopes
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.errors import Issue, NotAuthenticated
+from fhirbridge.partners.token import ASSERTION_TYPE
 from fhirbridge.storage import clients as stored
 from fhirbridge.storage.clients import TokenRow
 from fhirbridge.storage.session import Session

@@ -1,4 +1,4 @@
-"""`fhirbridge client add|list|revoke`: the systems that may call us, and their keys."""
+"""`fhirbridge client add|list|revoke|token`: the systems that may call us, and their keys."""
 
 import os
 from pathlib import Path
@@ -15,13 +15,14 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.purposes import PURPOSES
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import JsonObject
+from fhirbridge.partners.token import Credential, request_token
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
 
 @click.group("client")
 def command() -> None:
-    """Register systems that call us, list and revoke them."""
+    """Register systems that call us, list and revoke them; try out their tokens."""
 
 
 @command.command()
@@ -164,6 +165,22 @@ def revoke(client_id: str) -> None:
         bridge.close()
     at = to_instant(client.revoked_at) if client.revoked_at else ""
     click.echo(f"Revoked since {at}: {client.name}.", err=True)
+
+
+@command.command()
+@click.argument("client_id")
+@click.argument("url")
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="The file with the private key.",
+)
+@click.option("--scope", required=True, help="What to ask for, e.g. 'system/*.rs'.")
+def token(client_id: str, url: str, key: Path, scope: str) -> None:
+    """Get a token for CLIENT_ID from the FHIR server at URL: for trying things out."""
+    credential = Credential(client_id, output.read_json(key))
+    click.echo(request_token(url, credential, scope=scope))
 
 
 def _identifier(text: str) -> tuple[str, str]:
