@@ -1,6 +1,7 @@
 """read: the current version of a resource. Source: R4 http.html#read, http.html#cread"""
 
 from fhirbridge.errors import Gone, InvalidContent, Issue, NotFound
+from fhirbridge.interactions import audit_search
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.preconditions import is_not_modified
@@ -16,6 +17,10 @@ _FORM = frozenset({"_format", "_pretty"})
 def read(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
     """Answer 200 with the resource, 304 if the caller has it, 404 or 410 if it is not there."""
     refuse_parameters(request, PARAMETERS)
+    if route.resource_type == "AuditEvent":
+        row = audit_search.read_row(context, route)
+        if row is not None:
+            return row
     with context.reading() as session:
         version = context.show(
             session,

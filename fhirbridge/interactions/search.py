@@ -11,7 +11,7 @@ from fhirbridge.disclosure import pages
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.bundles import SearchMode
 from fhirbridge.fhir.outcome import to_outcome
-from fhirbridge.interactions import permissions
+from fhirbridge.interactions import audit_search, permissions
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.projection import Part, project
@@ -28,6 +28,11 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
 
     `self` shows the parameters that had an effect, `next` continues after the last row shown.
     """
+    if route.resource_type == "AuditEvent" and not route.member_type:
+        rows = audit_search.rows_of(request, context)
+        if rows is not None:
+            return rows
+        request = audit_search.without_mark(request)
     compartment, resource_type = None, route.resource_type
     segments = [resource_type] if resource_type else []
     if route.member_type:

@@ -114,12 +114,21 @@ def find(
     *,
     patient_key: int | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     action: str = "",
     decisions: tuple[str, ...] = (),
+    before: int | None = None,
     limit: int = 1000,
 ) -> list[AuditRow]:
-    """Rows, newest first, of one patient, since an instant, of an action, with some decisions."""
+    """Rows, newest first, of one patient, in a time, of an action, with some decisions.
+
+    `before` continues below a number.
+    """
     where = [_a.custodian_id == custodian_id]
+    if until is not None:
+        where.append(_a.recorded_at <= until)
+    if before is not None:
+        where.append(_a.id < before)
     if patient_key is not None:
         of_several = sa.select(_p.audit_id).where(
             _p.custodian_id == custodian_id, _p.patient_key == patient_key

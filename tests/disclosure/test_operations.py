@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.errors import Conflict, NotFound
+from fhirbridge.fhir.validation import check as validate
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.operations import audits, consents
 from fhirbridge.storage.tables import audit_events
@@ -132,3 +133,37 @@ def test_the_chain_shows_a_changed_row(record: Store) -> None:
 
     assert (sound.broken_at, sound.rows) == (0, 4)
     assert audits.check(record.bridge).broken_at == 3
+
+
+def test_audit_events_are_rendered_for_the_custodian_only(record: Store) -> None:
+    for _ in range(3):
+        record.get("MedicationRequest/m1")
+
+    page = record.own("GET", "AuditEvent?patient=p1&_count=2")
+    event = page.body["entry"][0]["resource"]
+
+    assert [each["resource"]["id"] for each in page.body["entry"]] == ["audit-4", "audit-3"]
+    assert not [issue for issue in validate(event) if issue.is_error]
+    assert event["agent"][0]["who"]["display"] == "Springfield Example Clinic"
+    assert event["purposeOfEvent"][0]["coding"][0]["code"] == "TREAT"
+    references = {each["what"]["reference"] for each in event["entity"]}
+    assert {"Patient/p1", "MedicationRequest/m1/_history/1", "Consent/c1"} <= references
+    assert record.own("GET", "AuditEvent/audit-3").body["id"] == "audit-3"
+    assert record.get("AuditEvent/audit-3").status == 404
+    assert record.get("AuditEvent").body["total"] == 0
+
+
+def test_audit_events_of_others_follow_our_own(record: Store) -> None:
+    record.get("MedicationRequest/m1")
+    rendered = record.own("GET", "AuditEvent").body
+    event = {**rendered["entry"][0]["resource"], "id": "theirs"}
+    record.put({name: value for name, value in event.items() if name != "meta"})
+
+    pages, link = [], "AuditEvent"
+    while link:
+        page = record.own("GET", link)
+        pages.append([each["resource"]["id"] for each in page.body.get("entry", ())])
+        following = [each["url"] for each in page.body["link"] if each["relation"] == "next"]
+        link = following[0].partition("/fhir/")[2] if following else ""
+
+    assert pages == [["audit-2", "audit-1"], ["theirs"]]
