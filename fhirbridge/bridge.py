@@ -1,6 +1,6 @@
 """`Bridge`: everything long-lived, built once from the settings and passed to whoever needs it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fhirbridge import clock
@@ -9,6 +9,7 @@ from fhirbridge.consent.policy import Policy, load_policy
 from fhirbridge.conversion.mappings import Mappings, compiled
 from fhirbridge.conversion.own_codes import known_codes
 from fhirbridge.fhir.validation.own_codes import OwnCodes
+from fhirbridge.partners.credentials import TokenStore
 from fhirbridge.storage.database import Custodian, Database
 
 
@@ -22,6 +23,7 @@ class Bridge:
     started_at: datetime
     now: clock.Clock = clock.now
     new_id: clock.NewId = clock.new_id
+    tokens: TokenStore = field(default_factory=TokenStore)  # what partners gave us
 
     @property
     def mappings(self) -> Mappings:

@@ -26,7 +26,7 @@ COMMANDS = {
     "handoff": "Look at handoffs and referrals, and answer them.",
     "mappings": "Look at the mapping packs.",
     "outbox": "Look at what was sent, what waits and what failed.",
-    "partner": "Register partners and list them.",
+    "partner": "Register partners, see what they can do and what they would lose.",
     "patient": "Link patients of our documents with patients that came from outside.",
     "plan": "Begin plans.",
     "remap": "Convert stored documents again that another mapping pack made.",

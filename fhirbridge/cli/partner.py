@@ -1,21 +1,31 @@
-"""`fhirbridge partner add|list`: who handoffs can be sent to, and what they offer."""
+"""`fhirbridge partner add|list|probe|diff`: who handoffs can be sent to, and what they offer."""
+
+import re
+from pathlib import Path
+from typing import Any
 
 import click
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
+from fhirbridge.bridge import Bridge
 from fhirbridge.cli import output
 from fhirbridge.clock import to_instant
-from fhirbridge.handoffs import partners
-from fhirbridge.jsontypes import JsonObject
-from fhirbridge.partners.registry import Partner
+from fhirbridge.documents.outgoing import outgoing_of
+from fhirbridge.documents.receive import prepare
+from fhirbridge.handoffs import partners, send
+from fhirbridge.handoffs.probe import probe
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.partners.registry import Partner, recipient_json
+from fhirbridge.partners.rungs import differences, rungs
+from fhirbridge.partners.credentials import read_key
 
 _PROFILES = ("base", "bser", "gravity")
 
 
 @click.group("partner")
 def command() -> None:
-    """Register partners and list them."""
+    """Register partners, see what they can do and what they would lose."""
 
 
 @command.command()
@@ -30,23 +40,34 @@ def command() -> None:
     show_default=True,
     help="Time between two looks at a Task.",
 )
+@click.option("--organization", metavar="NAME", help="To whom is disclosed, as consents name it.")
+@click.option("--npi", default="", help="NPI of the organization.")
+@click.option("--class", "classes", multiple=True, metavar="CODE", help="Class of recipients.")
+@click.option("--covered-entity", is_flag=True, help="HIPAA binds the organization.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="With each request.")
+@click.option(
+    "--rate", type=click.FloatRange(0), default=0.0, help="Requests a second; 0: no limit."
+)
+@click.option("--timezone", default="", help="Where its people work, e.g. America/Denver.")
+@click.option(
+    "--window",
+    default="",
+    metavar="DAYS HH:MM-HH:MM",
+    help="Send only then: monday,tuesday 06:00-20:00.",
+)
+@click.option(
+    "--hours", default="", metavar="DAYS HH:MM-HH:MM", help="When its people work, for reminders."
+)
+@click.option("--client-id", default="", help="Who we are there (SMART Backend Services).")
+@click.option("--key-file", default="", help="Our private key, a JWK.")
+@click.option("--scope", default="system/*.cruds", show_default=True, help="What we ask for.")
+@click.option("--token-url", default="", help="Its token endpoint; else it is asked for.")
 @click.option("--json", "as_json", is_flag=True, help="The partner as JSON.")
-def add(
-    name: str, url: str, allow_http: bool, profile: str, follow_seconds: float, as_json: bool
-) -> None:
+def add(name: str, url: str, *, as_json: bool, **given: Any) -> None:
     """Register the FHIR server at URL as NAME, or change it, and fetch its capabilities."""
     bridge = bridges.build(config.load())
     try:
-        wanted = Partner.from_settings(
-            name,
-            url,
-            settings={
-                "allowHttp": allow_http,
-                "profile": profile,
-                "followSeconds": follow_seconds,
-            },
-        )
-        added = partners.add(bridge, wanted)
+        added = partners.add(bridge, Partner.from_settings(name, url, settings=_settings(given)))
     finally:
         bridge.close()
     if as_json:
@@ -60,6 +81,129 @@ def add(
         click.echo(
             f"{'Registered' if added.is_new else 'Changed'}: {_offer(added.partner)}.", err=True
         )
+
+
+def _settings(given: dict[str, Any]) -> JsonObject:
+    """The settings of a partner from the options. Raises UsageError."""
+    organization = given["organization"]
+    if not organization and (given["npi"] or given["classes"] or given["covered_entity"]):
+        raise click.UsageError("--npi, --class and --covered-entity need --organization.")
+    if bool(given["client_id"]) != bool(given["key_file"]):
+        raise click.UsageError("--client-id and --key-file go together.")
+    if given["key_file"]:
+        read_key(given["key_file"])
+    headers = {}
+    for one in given["headers"]:
+        header, colon, value = one.partition(":")
+        if not colon or not header.strip():
+            raise click.UsageError("A header is NAME:VALUE.")
+        headers[header.strip()] = value.strip()
+    recipient = {
+        "name": organization,
+        "npi": given["npi"] or None,
+        "classes": list(given["classes"]),
+        "coveredEntity": given["covered_entity"],
+    }
+    credentials = {
+        "clientId": given["client_id"],
+        "keyFile": given["key_file"],
+        "scope": given["scope"],
+        "tokenUrl": given["token_url"],
+    }
+    return {
+        "allowHttp": given["allow_http"],
+        "profile": given["profile"],
+        "followSeconds": given["follow_seconds"],
+        "headers": headers,
+        "requestsPerSecond": given["rate"],
+        "timezone": given["timezone"],
+        "window": _hours(given["window"]),
+        "calendar": _hours(given["hours"]),
+        "recipient": recipient if organization else None,
+        "credentials": credentials if given["client_id"] else None,
+    }
+
+
+def _hours(text: str) -> JsonObject:
+    if not text:
+        return {}
+    match = re.fullmatch(r"([a-z,]+) +(\d\d:\d\d)-(\d\d:\d\d)", text.strip().lower())
+    if match is None:
+        raise click.UsageError("Days and hours are like: monday,tuesday 08:00-17:00.")
+    return {"days": match[1].split(","), "from": match[2], "to": match[3]}
+
+
+@command.command("probe")
+@click.argument("name")
+@click.option("--write", is_flag=True, help="The partner allows one tagged Task about nobody.")
+@click.option("--json", "as_json", is_flag=True, help="The partner as JSON.")
+def probe_(name: str, write: bool, as_json: bool) -> int:
+    """Fetch and keep what NAME can do; with --write also try whether a look-up finds things.
+
+    Exit code 1 if something of the trial stayed behind.
+    """
+    bridge = bridges.build(config.load())
+    try:
+        found = probe(bridge, name, write=write)
+    finally:
+        bridge.close()
+    if as_json:
+        output.print_json(_json(found))
+    else:
+        click.echo(f"{found.name}: {_offer(found)}")
+        shown = found.probe
+        marks = {True: "yes", False: "NO", None: "not asked"}
+        click.echo(f"conditional create  {marks[shown.get('conditionalCreate')]}")
+        lag = f", after {shown['lagSeconds']} s" if shown.get("lagSeconds") is not None else ""
+        click.echo(f"look-up             {marks[shown.get('lookUp')]}{lag}")
+        if shown.get("words"):
+            click.echo(shown["words"])
+        for place in shown.get("leftBehind") or []:
+            click.echo(f"left behind: {found.base_url}/{place}")
+    return 1 if found.probe.get("leftBehind") else 0
+
+
+@command.command("diff")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def diff(name: str, file: Path, as_json: bool) -> int:
+    """Compare what FILE (a document or a Bundle) needs with what NAME offers; nothing is asked.
+
+    Exit code 1 if something would be lost.
+    """
+    bridge = bridges.build(config.load())
+    try:
+        with bridge.database.read() as session:
+            partner = partners.load(session, bridge, name)
+        bundle = _bundle(bridge, partner, output.read_json(file))
+    finally:
+        bridge.close()
+    found = differences(bundle, partner.abilities)
+    shown = rungs(bundle, partner.abilities)
+    if as_json:
+        output.print_json({"differences": found, "rungs": [one.to_json() for one in shown]})
+    else:
+        for words in found:
+            click.echo(words)
+        for one in shown:
+            click.echo(f"{'*' if one.chosen else ' '} {one.rung.value}")
+            for loss in one.losses or ("Nothing is lost.",):
+                click.echo(f"    {loss}")
+    return 1 if any(one.chosen and one.losses for one in shown) else 0
+
+
+def _bundle(bridge: Bridge, partner: Partner, data: JsonObject) -> Resource:
+    """What would be sent: a Bundle as it is, a document as its package."""
+    if data.get("resourceType") == "Bundle":
+        return data
+    prepared = prepare(
+        data,
+        bridge.mappings,
+        bridge.custodian.namespace,
+        uscore_version=bridge.settings.uscore_version,
+    )
+    return send.planned_bundle(bridge, partner, outgoing_of(prepared))
 
 
 @command.command("list")
@@ -112,4 +256,6 @@ def _json(partner: Partner) -> JsonObject:
         "transaction": abilities.known and abilities.transaction,
         "batch": abilities.known and abilities.batch,
         "types": sorted(abilities.types),
+        "organization": recipient_json(partner.recipient),
+        "probe": partner.probe,
     }

@@ -12,9 +12,8 @@ from fhirbridge.documents.outgoing import Receiving, outgoing_of
 from fhirbridge.documents.receive import prepare
 from fhirbridge.errors import Issue, NotFound
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs.send import Receipt, hand_over, preview
+from fhirbridge.handoffs.send import Preview, Receipt, hand_over, preview
 from fhirbridge.jsontypes import JsonObject
-from fhirbridge.partners.plan import SendPlan
 from fhirbridge.storage import documents as stored
 
 
@@ -65,8 +64,8 @@ def _read(bridge: Bridge, source: str) -> JsonObject:
     return wire.parse(found[0].content, max_bytes=output.MAX_FILE_BYTES)
 
 
-def _show_plan(made: SendPlan, *, as_json: bool) -> None:
-    shown = made.to_json()
+def _show_plan(previewed: Preview, *, as_json: bool) -> None:
+    made, shown = previewed.plan, previewed.to_json()
     if as_json:
         output.print_json(shown)
         return
@@ -83,6 +82,12 @@ def _show_plan(made: SendPlan, *, as_json: bool) -> None:
     )
     for loss in made.losses:
         click.echo(f"note: {loss}")
+    click.echo("")
+    for one in previewed.rungs:
+        mark = "*" if one.chosen else " "
+        click.echo(f"{mark} {one.rung.value}")
+        for loss in one.losses or ("Nothing is lost.",):
+            click.echo(f"    {loss}")
     click.echo("Nothing was stored or sent.", err=True)
 
 

@@ -16,6 +16,7 @@ from fhirbridge.handoffs import alarms, partners
 from fhirbridge.handoffs.consenting import Fence, Withheld
 from fhirbridge.handoffs.endings import Sent, ending_of, stay_unknown, tell
 from fhirbridge.handoffs.held import held_by
+from fhirbridge.handoffs.package import sealed
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.attempt import Outcome
 from fhirbridge.partners.client import PartnerClient
@@ -145,7 +146,15 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
         if place := claimed.row.result.get(url):
             held[url] = Held(place, unchanged=False)
     fence = Fence(bridge, partner, claimed.row.handoff_id, bundle)
-    bundle = fence.authorise().bundle
+    permitted = fence.authorise()
+    bundle = sealed(
+        bridge,
+        permitted.bundle,
+        kind=handoff.kind if handoff else "",
+        handoff=claimed.row.handoff_id,
+        version=int(claimed.row.policy.get("document_version") or 1),
+        at=claimed.row.enqueued_at,
+    )
     sent.details["to"] = partner.base_url
     policy = Policy.from_json(claimed.row.policy)
     lease = _Lease(bridge, claimed, policy)
@@ -155,7 +164,7 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
         lease.extend()
 
     with partner.connect(
-        request_id=request_id, policy=policy, before_request=before_request
+        request_id=request_id, policy=policy, before_request=before_request, tokens=bridge.tokens
     ) as client:
         partner = _with_capability(bridge, partner, client)
         made = plan(bundle, partner.abilities, held=held)

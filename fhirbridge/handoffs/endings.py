@@ -19,7 +19,7 @@ from fhirbridge.workflow.retry import Chance, Policy, next_attempt_at, wait_seco
 from fhirbridge.workflow.words import DeliveryState
 
 # neither tells anything about the partner
-_OURS = frozenset({"lease-lost", "fault-of-ours"})
+_OURS = frozenset({"lease-lost", "fault-of-ours", "paper-only"})
 _BAD_ENDS = (
     DeliveryState.DEAD,
     DeliveryState.REFUSED,
@@ -82,7 +82,11 @@ def ending_of(
         details |= {"hint": verdict.hint, "findings": _findings(verdict, outcome, sent.made)}
     elif outcome.needs_person:
         state = DeliveryState.NEEDS_PERSON
-        details["hint"] = "It may have arrived, and the partner offers no way to find out."
+        details["hint"] = (
+            "Print the packet (handoff print), send it, and enter the answer under its code."
+            if isinstance(verdict, Unknown) and verdict.error_class == "paper-only"
+            else "It may have arrived, and the partner offers no way to find out."
+        )
     else:
         next_at = next_attempt_at(
             policy,
@@ -90,7 +94,7 @@ def ending_of(
             enqueued_at=claimed.row.enqueued_at,
             now=bridge.now(),
             chance=chance,
-            retry_after_seconds=verdict.retry_after_seconds,
+            retry_after_seconds=_patience(claimed, verdict),
         )
         if next_at is None:
             state, details["hint"] = _give_up(verdict)
@@ -103,6 +107,15 @@ def ending_of(
         outcome.locations,
         details,
     )
+
+
+def _patience(claimed: Claim, verdict: Retry | Unknown) -> float | None:
+    """What the partner asked for; after an unknown outcome at least twice its index lag, so that
+    a look-up finds what is there."""
+    lag = 2 * float(claimed.row.policy.get("lag_seconds") or 0)
+    if isinstance(verdict, Unknown) and lag:
+        return max(verdict.retry_after_seconds or 0.0, lag)
+    return verdict.retry_after_seconds
 
 
 def _give_up(verdict: Retry | Unknown) -> tuple[DeliveryState, str]:

@@ -64,7 +64,7 @@ def follow_next(bridge: Bridge, *, due_by: datetime | None = None) -> Followed |
 def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
     state = ReferralState(handoff.status)
     assert handoff.task_reference  # noqa: S101
-    with partner.connect(request_id=bridge.new_id()) as client:
+    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
         exchange = client.read(handoff.task_reference)
         task = (
             read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None

@@ -39,7 +39,7 @@ def add(bridge: Bridge, partner: Partner) -> Added:
     )
     unreachable = ""
     try:
-        with partner.connect(request_id=bridge.new_id()) as client:
+        with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
             capability = storable(fetch_capability(client, partner.name))
         partner = replace(partner, capability=capability, capability_at=bridge.now())
     except PartnerUnreachable as error:

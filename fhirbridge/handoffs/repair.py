@@ -187,7 +187,7 @@ def _task_at(bridge: Bridge, partner: Partner, location: str) -> str:
     absolute = "://" in location
     if not place.startswith("Task/") or (absolute and not location.startswith(partner.base_url)):
         raise fault
-    with partner.connect(request_id=bridge.new_id()) as client:
+    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
         exchange = client.read(place)
     if not isinstance(exchange, Answer) or exchange.status >= 500:
         raise unreachable(exchange, partner.name)

@@ -4,15 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.conversion.composition import without_past
 from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.consenting import check
 from fhirbridge.handoffs.held import held_by
+from fhirbridge.handoffs.package import sealed
 from fhirbridge.handoffs.tasks import keep_task
-from fhirbridge.jsontypes import JsonObject
+from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.plan import SendPlan, plan
 from fhirbridge.partners.registry import Partner
+from fhirbridge.partners.rungs import RungShown, rungs
 from fhirbridge.storage import handoff_keys, handoffs, outbox, outbox_rows
 from fhirbridge.storage.keys import patient_key_of
 from fhirbridge.storage.session import Session
@@ -79,11 +82,20 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
             identity,
             partner.name,
             patient_key,
-            partner.policy.to_json() | {"profile": partner.profile},
+            stamped_policy(partner, outgoing.version),
             wire.dump(packed.bundle),
         )
         outbox_id = outbox.enqueue(session, custodian_id, item, now)
     return Receipt(identity, outbox_id, DeliveryState.QUEUED, is_new=True, replaced=replaced)
+
+
+def stamped_policy(partner: Partner, version: int) -> JsonObject:
+    """What is written on the row: how it is sent does not change any more."""
+    return partner.policy.to_json() | {
+        "profile": partner.profile,
+        "lag_seconds": float(partner.probe.get("lagSeconds") or 0),
+        "document_version": version,
+    }
 
 
 def _facts(packed: Package) -> JsonObject:
@@ -107,7 +119,19 @@ def _facts(packed: Package) -> JsonObject:
     }
 
 
-def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The plan that would be followed, and what would be lost on every other rung."""
+
+    plan: SendPlan
+    rungs: tuple[RungShown, ...]
+
+    def to_json(self) -> JsonObject:
+        """The plan for people and programs."""
+        return {**self.plan.to_json(), "rungs": [one.to_json() for one in self.rungs]}
+
+
+def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> Preview:
     """The plan that sending this document now would follow; nothing is stored or sent.
 
     Raises Forbidden like `hand_over`.
@@ -124,27 +148,63 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> SendPlan:
             patient_key=patient_key,
             bundle=packed.bundle,
         )
-    made = plan(found.bundle, partner.abilities, held=held)
+    leaving = sealed(
+        bridge,
+        found.bundle,
+        kind=outgoing.kind,
+        handoff=handoff_id(bridge.custodian.namespace, outgoing, partner.name),
+        version=outgoing.version,
+        at=bridge.now(),
+    )
+    made = plan(leaving, partner.abilities, held=held)
     stays = [f"{count} {name} withheld" for name, count in sorted(found.withheld.items())]
-    return replace(made, losses=(*made.losses, *stays))
+    made = replace(made, losses=(*made.losses, *stays))
+    return Preview(made, tuple(rungs(leaving, partner.abilities, held=held)))
+
+
+def planned_bundle(bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Resource:
+    """What a document would be to this partner, sealed, whatever consents say; nothing is sent."""
+    with bridge.database.read() as session:
+        packed = package(session, bridge, partner, outgoing)
+    return sealed(
+        bridge,
+        packed.bundle,
+        kind=outgoing.kind,
+        handoff=handoff_id(bridge.custodian.namespace, outgoing, partner.name),
+        version=outgoing.version,
+        at=bridge.now(),
+    )
 
 
 def package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Package:
     """What is sent to this partner, with withdrawn items that it holds. Raises InvalidContent."""
     patient = next(iter(bundles.resources_of(outgoing.bundle, "Patient")), {})
+    whole = [
+        *(outgoing.bundle.get("entry") or []),
+        *(outgoing.withdrawals().get("entry") or []),
+    ]
     held = held_by(
         session,
         bridge.custodian.id,
         partner,
         patient_key=patient_key_of({f"Patient/{patient.get('id')}"}),
-        bundle=outgoing.withdrawals(),
+        bundle=bundles.transaction(whole),
     )
     identity = handoff_id(bridge.custodian.namespace, outgoing, partner.name)
-    return pack(
-        outgoing,
+    namespace, base = bridge.custodian.namespace, bridge.settings.base
+    current = without_past(
+        outgoing.bundle,
+        now=bridge.now().astimezone(bridge.settings.zone),
         handoff=identity,
-        namespace=bridge.custodian.namespace,
-        base=bridge.settings.base,
+        namespace=namespace,
+        base=base,
+        held=held.keys(),
+    )
+    return pack(
+        replace(outgoing, bundle=current),
+        handoff=identity,
+        namespace=namespace,
+        base=base,
         partner=partner.name,
         profile=partner.profile,
         held=held.keys(),

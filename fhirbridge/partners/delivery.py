@@ -51,6 +51,8 @@ def deliver(
     attempt = Attempt(plan, client, now, progress, dict(ledger), dict(ledger))
     verdict: Verdict
     needs_person = False
+    if plan.rung is Rung.PAPER:
+        return Outcome(Unknown("paper-only"), dict(ledger), needs_person=True)
     try:
         place_known(attempt)
         if look_first and look(attempt, anchor):

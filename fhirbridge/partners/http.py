@@ -25,7 +25,13 @@ _CHUNK_BYTES = 65_536
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 ErrorClass = Literal[
-    "unreachable", "connect-timeout", "tls", "no-answer", "answer-broken-off", "answer-too-large"
+    "unreachable",
+    "connect-timeout",
+    "tls",
+    "no-answer",
+    "answer-broken-off",
+    "answer-too-large",
+    "no-token",
 ]
 
 
@@ -107,6 +113,14 @@ def check_base_url(base_url: str, *, allow_http: bool = False) -> str:
     return url
 
 
+class NoToken(Exception):
+    """No access token is to be had now, so that nothing can be asked."""
+
+
+# gives an access token; is told one that was refused, "" at first. Raises NoToken.
+Authorise = Callable[[str], str]
+
+
 class PartnerSession:
     """A session with one partner. Not shared between threads.
 
@@ -122,7 +136,9 @@ class PartnerSession:
         allow_http: bool = False,
         headers: Mapping[str, str] | None = None,
         before_request: Callable[[], None] | None = None,
+        authorise: Authorise | None = None,
     ) -> None:
+        self._authorise = authorise
         self.base_url = check_base_url(base_url, allow_http=allow_http)
         self._limits = limits or Limits()
         self._before_request = before_request
@@ -180,6 +196,28 @@ class PartnerSession:
             )
         if self._before_request is not None:
             self._before_request()
+        if self._authorise is None:
+            return self._exchange(method, url, params, body, dict(headers or {}))
+        try:
+            token = self._authorise("")
+            bearing = {**(headers or {}), "Authorization": f"Bearer {token}"}
+            exchange = self._exchange(method, url, params, body, bearing)
+            if isinstance(exchange, Answer) and exchange.status == 401:
+                # refused before anything was done: asked again with a fresh token, once
+                bearing["Authorization"] = f"Bearer {self._authorise(token)}"
+                exchange = self._exchange(method, url, params, body, bearing)
+        except NoToken:
+            return NoAnswer(sent=False, error_class="no-token")
+        return exchange
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        params: list[tuple[str, str]] | None,
+        body: bytes | None,
+        headers: dict[str, str],
+    ) -> Exchange:
         limits = self._limits
         deadline = time.monotonic() + limits.answer_seconds
         try:
@@ -188,7 +226,7 @@ class PartnerSession:
                 url,
                 params=params,
                 data=body,
-                headers=dict(headers or {}),
+                headers=headers,
                 timeout=(limits.connect_timeout_seconds, limits.read_timeout_seconds),
                 allow_redirects=False,
                 stream=True,

@@ -19,7 +19,7 @@ def place_known(attempt: Attempt) -> None:
     for entry in (*plan.matches, *plan.dropped):
         if entry.full_url in attempt.locations:
             continue
-        if entry.resource_type == "Patient":
+        if entry.resource_type == "Patient" and plan.rung is not Rung.DOCUMENT:
             hint = "The partner does not know this patient and does not let us add one."
             raise Stop(Refused("patient-not-known", 404, hint))
         attempt.logical[entry.full_url] = entry.identifier

@@ -16,6 +16,21 @@ def losses(made: SendPlan, abilities: Abilities) -> Iterable[str]:
     """The losses of a plan, and how it is made up for them."""
     if not abilities.known:
         yield "The partner's capabilities are not known; a transaction is tried."
+    if made.rung is Rung.PAPER:
+        yield (
+            "The partner can hold neither plan nor document: nothing is sent; the packet is "
+            "printed with a handoff code, and the answer is entered by hand."
+        )
+        return
+    if made.rung is Rung.DOCUMENT:
+        left = [one for one in made.dropped if one.resource_type not in ("Patient", "Task")]
+        yield (
+            f"The partner takes documents only: {_counted(left)} travel inside one document to "
+            "read, not as data to work with."
+        )
+        if not any(one.resource_type == "Task" for one in made.entries):
+            yield "The partner takes no Task: its answer comes by phone or fax, under the code."
+        return
     if made.rung is Rung.BATCH:
         yield (
             f"The partner takes no transactions: {len(made.waves)} batches are sent, so that for "

@@ -1,7 +1,8 @@
 """How a Bundle is sent to a partner, from what the partner offers. Pure.
 
 Rungs, best first: one transaction; batches in waves; single conditional creates; search before
-create. A dry run shows this plan, and the delivery process executes the same object.
+create; one document with a Task if it is accepted; paper. A dry run shows this plan, and the
+delivery process executes the same object.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,10 +54,15 @@ def plan(
     `held` says, by fullUrl, what the partner has from an earlier version of the same document.
     """
     entries = [_decide(entry, abilities, held or {}) for entry in bundle.get("entry") or []]
+    lower = _lower_rung(entries)
+    if lower is not None:
+        entries = [_only_document(entry, lower) for entry in entries]
     written = [entry for entry in entries if entry.action in ("create", "update")]
-    rung = _rung(written, abilities)
-    if rung is Rung.TRANSACTION:
-        waves: tuple[tuple[PlannedEntry, ...], ...] = (tuple(written),) if written else ()
+    rung = lower or _rung(written, abilities)
+    if rung is Rung.PAPER:
+        waves: tuple[tuple[PlannedEntry, ...], ...] = ()
+    elif rung is Rung.TRANSACTION:
+        waves = (tuple(written),) if written else ()
     else:
         waves = order(written)
         if rung is not Rung.BATCH:
@@ -104,6 +110,28 @@ def _decide(entry: JsonObject, abilities: Abilities, held: Mapping[str, Held]) -
         findable=abilities.can_find(resource_type),
         differs=there is not None and not there.unchanged,
     )
+
+
+_CARRIED_BY_DOCUMENT = ("DocumentReference", "Task")
+
+
+def _lower_rung(entries: Sequence[PlannedEntry]) -> Rung | None:
+    """Document or paper, if the partner can hold no plan and no order; else None."""
+    asked = [entry for entry in entries if entry.resource_type in ("CarePlan", "ServiceRequest")]
+    if not asked or any(entry.action not in ("drop", "match") for entry in asked):
+        return None
+    documents = [entry for entry in entries if entry.resource_type == "DocumentReference"]
+    is_taken = any(entry.action in ("create", "keep", "update") for entry in documents)
+    return Rung.DOCUMENT if is_taken else Rung.PAPER
+
+
+def _only_document(entry: PlannedEntry, rung: Rung) -> PlannedEntry:
+    """Of everything else links become identifiers; the patient is looked for."""
+    if rung is Rung.DOCUMENT and entry.resource_type in _CARRIED_BY_DOCUMENT:
+        return entry
+    if entry.resource_type == "Patient" and entry.lookup and rung is Rung.DOCUMENT:
+        return replace(entry, action="match")
+    return replace(entry, action="drop")
 
 
 def _rung(entries: Sequence[PlannedEntry], abilities: Abilities) -> Rung:

@@ -16,6 +16,8 @@ class Rung(StrEnum):
     BATCH = "batch"
     CONDITIONAL_CREATE = "conditional-create"
     SEARCH_THEN_CREATE = "search-then-create"
+    DOCUMENT = "document"
+    PAPER = "paper"
 
 
 Action = Literal["create", "update", "keep", "match", "drop"]

@@ -11,6 +11,7 @@ from fhirbridge.partners.abilities import Abilities, abilities_of
 from fhirbridge.partners.client import PartnerClient, unreachable
 from fhirbridge.partners.http import Answer, Limits, PartnerSession, check_base_url
 from fhirbridge.partners.pace import Pace
+from fhirbridge.partners.credentials import Credentials, TokenStore
 from fhirbridge.partners.verdict import read_body
 from fhirbridge.workflow.clocks import calendar_of
 from fhirbridge.workflow.retry import Policy
@@ -42,6 +43,7 @@ class Partner:
     window: JsonObject = field(default_factory=dict)
     calendar: JsonObject = field(default_factory=dict)
     recipient: Recipient | None = None
+    credentials: Credentials | None = None
     probe: JsonObject = field(default_factory=dict)
     capability: Resource | None = None
     capability_at: datetime | None = None
@@ -80,6 +82,7 @@ class Partner:
             "window": dict(self.window),
             "calendar": dict(self.calendar),
             "recipient": recipient_json(self.recipient),
+            "credentials": self.credentials.to_json() if self.credentials else None,
             "probe": dict(self.probe),
         }
 
@@ -107,6 +110,7 @@ class Partner:
             window=settings.get("window") or {},
             calendar=settings.get("calendar") or {},
             recipient=recipient_of(settings.get("recipient")),
+            credentials=Credentials.from_json(settings.get("credentials")),
             probe=settings.get("probe") or {},
             capability=capability,
             capability_at=capability_at,
@@ -118,8 +122,15 @@ class Partner:
         request_id: str = "",
         policy: Policy | None = None,
         before_request: Callable[[], None] | None = None,
+        tokens: TokenStore | None = None,
     ) -> PartnerClient:
-        """A client for this partner; the caller closes it. See PartnerSession."""
+        """A client for this partner; the caller closes it. See PartnerSession.
+
+        `tokens` keeps access tokens from one connection to the next.
+        """
+        authorise = None
+        if self.credentials is not None:
+            authorise = _Authorised(self, self.credentials, tokens or TokenStore())
         waits = policy or self.policy
         limits = Limits(
             connect_timeout_seconds=waits.connect_timeout_seconds,
@@ -132,8 +143,26 @@ class Partner:
             allow_http=self.allow_http,
             headers=self.headers,
             before_request=Pace(self.requests_per_second, before_request),
+            authorise=authorise,
         )
         return PartnerClient(session, request_id=request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Authorised:
+    """Gives a session of a partner its tokens."""
+
+    partner: Partner
+    credentials: Credentials
+    tokens: TokenStore
+
+    def __call__(self, refused: str) -> str:
+        return self.tokens.token(
+            self.credentials,
+            self.partner.base_url,
+            allow_http=self.partner.allow_http,
+            refused=refused,
+        )
 
 
 def fetch_capability(client: PartnerClient, name: str) -> Resource:

@@ -67,7 +67,7 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_sent_twice(bridge: Bridge, eh
     assert shown.attempts[1].details["looked"] == "found"
     assert ehr.dial()["requests"][TRANSACTION] == before + 1
     assert copies(ehr, "lost") == dict.fromkeys(KINDS, 1)
-    assert len(shown.row.result) == len(KINDS) + 1
+    assert len(shown.row.result) == len(KINDS) + 3
 
 
 def test_a_request_that_was_dropped_is_looked_up_and_sent_again(bridge: Bridge, ehr: Ehr) -> None:
@@ -232,8 +232,9 @@ def test_an_impossible_move_is_kept_apart(bridge: Bridge, ehr: Ehr) -> None:
 def test_a_dry_run_shows_the_plan_and_changes_nothing(bridge: Bridge, ehr: Ehr) -> None:
     made = preview(bridge, "ehr", case("dry"))
 
-    assert made.rung is Rung.TRANSACTION
-    assert len(made.entries) == len(KINDS) + 1
+    assert made.plan.rung is Rung.TRANSACTION
+    assert len(made.plan.entries) == len(KINDS) + 3  # Task, Composition, DocumentReference
+    assert [one.rung for one in made.rungs] == list(Rung)
     assert copies(ehr, "dry") == dict.fromkeys(KINDS, 0)
     assert view.list_deliveries(bridge) == []
 

@@ -1,0 +1,51 @@
+"""The package as it leaves: sealed with its document, and printed with a code to answer under.
+
+Both are made from what is allowed to leave, so that nothing withheld can be inside.
+"""
+
+from base64 import b32encode
+from datetime import datetime
+from hashlib import sha256
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.conversion.composition import seal
+from fhirbridge.fhir import bundles
+from fhirbridge.jsontypes import Resource
+from fhirbridge.rendering.packet import packet_html
+
+
+def code_of(handoff_id: str) -> str:
+    """The short code of a handoff, for the phone and for paper: eight letters and digits."""
+    text = b32encode(sha256(handoff_id.encode()).digest()[:5]).decode()
+    return f"{text[:4]}-{text[4:]}"
+
+
+def printed(bridge: Bridge, bundle: Resource, handoff_id: str) -> str:
+    """The packet of a handoff as one HTML page, with the notice that its receiver is owed."""
+    sender = next(
+        (str(one.get("name")) for one in bundles.resources_of(bundle, "Organization")), ""
+    )
+    notice = bridge.policy.notice.long if bridge.settings.part2 else ""
+    return packet_html(bundle, code=code_of(handoff_id), sender=sender, notice=notice)
+
+
+def sealed(
+    bridge: Bridge,
+    bundle: Resource,
+    *,
+    kind: str,
+    handoff: str,
+    version: int,
+    at: datetime,
+) -> Resource:
+    """The Bundle with Composition and DocumentReference; `at` is when it was enqueued."""
+    return seal(
+        bundle,
+        kind=kind,
+        handoff=handoff,
+        version=version,
+        namespace=bridge.custodian.namespace,
+        base=bridge.settings.base,
+        at=at,
+        packet=printed(bridge, bundle, handoff),
+    )

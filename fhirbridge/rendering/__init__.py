@@ -1,0 +1,1 @@
+"""What people read: the packet of a handoff, as HTML to print or to attach."""
