@@ -16,9 +16,9 @@ from fhirbridge.documents.receive import prepare
 from fhirbridge.handoffs import partners, send
 from fhirbridge.handoffs.probe import probe
 from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.partners.credentials import read_key
 from fhirbridge.partners.registry import Partner, recipient_json
 from fhirbridge.partners.rungs import differences, rungs
-from fhirbridge.partners.credentials import read_key
 
 _PROFILES = ("base", "bser", "gravity")
 

@@ -9,9 +9,9 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.abilities import Abilities, abilities_of
 from fhirbridge.partners.client import PartnerClient, unreachable
+from fhirbridge.partners.credentials import Credentials, TokenStore
 from fhirbridge.partners.http import Answer, Limits, PartnerSession, check_base_url
 from fhirbridge.partners.pace import Pace
-from fhirbridge.partners.credentials import Credentials, TokenStore
 from fhirbridge.partners.verdict import read_body
 from fhirbridge.workflow.clocks import calendar_of
 from fhirbridge.workflow.retry import Policy
