@@ -224,6 +224,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transactions", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--most", type=int, default=60, help="transactions between two kills")
     parser.add_argument("--postgresql", action="store_true", help="start one for this run")
     parser.add_argument("--database", default="", help="URL of an empty database")
     chosen = parser.parse_args()
@@ -237,7 +238,7 @@ def main() -> int:
             )
             stack.callback(postgres.close)
             url = postgres.new_database("_empty")
-        counts = run(chosen.transactions, chosen.seed, url, folder)
+        counts = run(chosen.transactions, chosen.seed, url, folder, most=chosen.most)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
         capture_output=True,
