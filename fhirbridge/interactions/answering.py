@@ -35,7 +35,7 @@ def answer(request: FhirRequest, bridge: Bridge, base: str, caller: Caller) -> F
     try:
         response = handle(request, context)
     except BridgeError as exc:
-        _write(bridge, trail, exc.status)
+        _write(bridge, trail, exc.http_status)
         raise
     _write(bridge, trail, response.status)
     return _noticed(response, trail, bridge.policy)

@@ -1,184 +1,27 @@
-"""`Context`: what every interaction gets besides the request; `Unit`: one database transaction.
+"""`Context`: what every interaction gets besides the request.
 
 An interaction on its own opens a unit and its checks run before the commit. Inside a transaction
 Bundle all entries share one unit, and the checks run once, for all of them together.
 """
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from fhirbridge.bridge import Bridge
-from fhirbridge.conversion.published import TYPES, is_ours
 from fhirbridge.disclosure.caller import OWN, Caller
 from fhirbridge.disclosure.gate import Gate, Place
 from fhirbridge.disclosure.leaving import leaving
-from fhirbridge.disclosure.returning import with_hidden
 from fhirbridge.disclosure.scope import Memory, memory_of
 from fhirbridge.disclosure.trail import Trail
-from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
-from fhirbridge.fhir import wire
-from fhirbridge.interactions.entries import in_entry
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.stored_terms import StoredTerms
-from fhirbridge.jsontypes import Resource
+from fhirbridge.interactions.unit import Unit as Unit
 from fhirbridge.search.context import SearchContext
-from fhirbridge.storage import integrity, resources
-from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What is written together, by relative reference."""
-
-    session: Session
-    circumstances: Circumstances
-    gate: Gate
-    trail: Trail
-    written: dict[str, ResourceVersion] = field(default_factory=dict)
-    deleted: dict[str, ResourceVersion] = field(default_factory=dict)
-    places: dict[str, int] = field(default_factory=dict)  # the entry of a transaction
-    base: str = ""  # the canonical base of what is ours
-
-    @property
-    def custodian_id(self) -> int:
-        """Whose records they are."""
-        return self.circumstances.custodian_id
-
-    def read(self, resource_type: str, resource_id: str) -> ResourceVersion | None:
-        """The current version, as this unit has left it; None if it is hidden from the caller."""
-        version = resources.read(self.session, self.custodian_id, resource_type, resource_id)
-        if self.gate.is_open or version is None:
-            return version
-        return version if leaving(self.session, self.gate, version) is not None else None
-
-    def as_seen(self, current: ResourceVersion | None) -> ResourceVersion | None:
-        """A version that `read` gave, as the caller knows it."""
-        if self.gate.is_open or current is None:
-            return current
-        return leaving(self.session, self.gate, current)
-
-    def save(
-        self,
-        resource: Resource,
-        *,
-        resource_id: str,
-        current: ResourceVersion | None,
-        method: str,
-    ) -> ResourceVersion:
-        """Store a resource as the next version of `current`, or as a new one under the id.
-
-        Returns `current` itself if nothing changed. Raises Forbidden for what this program
-        publishes itself.
-        """
-        self._refuse_ours(resource, current)
-        if not self.gate.is_open:
-            resource = self._with_hidden(resource, current)
-        if current is None:
-            version = resources.create(
-                self.session, self.circumstances, resource, resource_id=resource_id, method=method
-            )
-        else:
-            version = resources.update(
-                self.session, self.circumstances, resource, current=current, method=method
-            )
-        if version is not current:
-            self.written[version.reference] = version
-            self.deleted.pop(version.reference, None)
-            self.gate.forget()
-        self.trail.note(self.session, (version,))
-        if self.gate.is_open or current is None:
-            return version
-        return leaving(self.session, self.gate, version) or replace(version, content=b"")
-
-    def _with_hidden(self, resource: Resource, current: ResourceVersion | None) -> Resource:
-        """What the caller could not see of the current version stays."""
-        seen = self.as_seen(current)
-        if current is None or seen is None or current.deleted or seen.deleted:
-            return resource
-        return with_hidden(resource, wire.parse(current.content), wire.parse(seen.content))
-
-    def delete(self, current: ResourceVersion) -> ResourceVersion:
-        """Delete a resource that exists. Raises Forbidden for what this program publishes."""
-        self._refuse_ours(wire.parse(current.content), None)
-        version = resources.delete(self.session, self.circumstances, current=current)
-        self.deleted[version.reference] = version
-        self.written.pop(version.reference, None)
-        self.trail.note(self.session, (version,))
-        self.gate.forget()
-        return version
-
-    def _refuse_ours(self, resource: Resource, current: ResourceVersion | None) -> None:
-        if resource.get("resourceType") not in TYPES:
-            return
-        stored = wire.parse(current.content) if current and not current.deleted else {}
-        if is_ours(resource, self.base) or is_ours(stored, self.base):
-            raise Forbidden(
-                Issue("forbidden", "This resource is made from the mapping packs; it is read-only.")
-            )
-
-    def check(self) -> None:
-        """Referential integrity of everything written and deleted; issues name the entry.
-
-        Raises InvalidContent (422) for references to what does not exist, Conflict for deleted
-        resources that others refer to.
-        """
-        written = self.written.values()
-        dangling = integrity.dangling(self.session, [version.key for version in written])
-        absent = [
-            issue
-            for version in written
-            for issue in self._absent(version, dangling.get(version.key, frozenset()))
-        ]
-        if absent:
-            raise InvalidContent(*absent)
-        held = [issue for reference in self.deleted for issue in self._held(reference)]
-        if held:
-            raise Conflict(*held)
-
-    def _absent(self, version: ResourceVersion, dangling: Set[int]) -> Iterator[Issue]:
-        if not dangling and self.gate.is_open:
-            return
-        resource = wire.parse(version.content)
-        for found in integrity.local_references(resource, self.circumstances.bases):
-            if key_of(found.target) in dangling or self._is_hidden(found.target):
-                issue = Issue(
-                    "not-found",
-                    f"The reference names {found.target}, which does not exist on this server.",
-                    expression=(found.path,),
-                )
-                yield self._placed(issue, version.reference)
-            elif not integrity.has_version(self.session, self.custodian_id, found):
-                text = f"The reference names a version that {found.target} does not have."
-                issue = Issue("not-found", text, expression=(found.path,))
-                yield self._placed(issue, version.reference)
-
-    def _is_hidden(self, target: str) -> bool:
-        """True for what the caller may not see, unless it was written here and now."""
-        if self.gate.is_open or target in self.written:
-            return False
-        return not self.gate.sees_reference(self.session, target)
-
-    def _held(self, reference: str) -> Iterator[Issue]:
-        found = integrity.referrers(self.session, self.custodian_id, reference)
-        if found:
-            visible = [each for each in found if not self._is_hidden(each)]
-            named = ", ".join(visible[: integrity.MAX_REFERRERS]) or "other records"
-            is_more = visible and len(found) > min(len(visible), integrity.MAX_REFERRERS)
-            others = " and others" if is_more else ""
-            issue = Issue(
-                "conflict",
-                f"{reference} cannot be deleted, because it is referred to by {named}{others}.",
-            )
-            yield self._placed(issue, reference)
-
-    def _placed(self, issue: Issue, reference: str) -> Issue:
-        index = self.places.get(reference)
-        return issue if index is None else in_entry(issue, index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class Store:
         try:
             response = answer(request, self.bridge, BASE, caller)
         except BridgeError as exc:
-            return Answered(exc.status, to_outcome(exc.issues))
+            return Answered(exc.http_status, to_outcome(exc.issues))
         return Answered(response.status, _body(response), _headers(response))
 
     def get(self, path: str, caller: Caller = CLINIC, **conditions: str) -> Answered:
