@@ -76,6 +76,15 @@ def documents(seed: int, number: int) -> tuple[JsonObject, JsonObject, JsonObjec
     return first, second, third
 
 
+def numbers(seed: int, number: int) -> tuple[str, ...]:
+    """The texts that name the records of a person, each of them theirs alone."""
+    personal = seed * _SPAN + number
+    prefixes = ("ENR", "ACP", "REF")
+    someone = people.person(personal, _day(number))
+    own = tuple(someone.number(prefix) for prefix in prefixes)
+    return (*own, str(someone.patient["mrn"]), f"XQ-{personal:06d}")
+
+
 def _day(number: int) -> date:
     return FIRST_DAY + timedelta(days=number // PEOPLE_A_DAY)
 
