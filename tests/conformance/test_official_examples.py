@@ -16,10 +16,10 @@ def settings(database_url: str) -> Settings:
 
 
 def test_examples_come_back_equal_by_json_and_xml(bridge: Bridge) -> None:
-    chosen = list(official_examples.sample().items())[::2]
+    chosen = list(official_examples.sample().items())[::4]
     tally = examples.Tally()
 
     examples.send(create_app(bridge).test_client(), chosen, tally)
 
     assert tally.faults == []
-    assert tally.counts["stored"] > 80
+    assert tally.counts["stored"] > 40

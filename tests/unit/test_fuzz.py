@@ -9,10 +9,10 @@ from benchmarks.fuzz_requests import Asked, Requests
 
 
 def test_nothing_breaks_hangs_or_answers_without_an_outcome() -> None:
-    report = fuzz.in_process(300, seed=7)
+    report = fuzz.in_process(200, seed=7)
 
     assert [str(finding) for finding in report.findings] == []
-    assert report.statuses[200] > 20
+    assert report.statuses[200] > 10
 
 
 @pytest.mark.parametrize(
