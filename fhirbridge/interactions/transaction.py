@@ -22,7 +22,7 @@ from fhirbridge.interactions.entries import (
 )
 from fhirbridge.interactions.linking import ConditionalReferences, links_between
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, Preferences
-from fhirbridge.interactions.update import refuse_foreign, refuse_taken
+from fhirbridge.interactions.update import refuse_taken
 from fhirbridge.jsontypes import Resource
 
 Responses: TypeAlias = dict[int, FhirResponse]
@@ -193,7 +193,6 @@ class _Work:
     def _refuse_taken(self, entry: Entry, resource_id: str) -> None:
         try:
             refuse_taken(self._unit, entry.route.resource_type, resource_id)
-            refuse_foreign(self._unit, entry.route.resource_type, resource_id)
         except BridgeError as exc:
             raise within(exc, entry.index) from exc
 

@@ -54,8 +54,13 @@ def _permitted(context: Context, response: FhirResponse, route: Route) -> FhirRe
 
 
 def refuse_taken(unit: Unit, resource_type: str, resource_id: str) -> None:
-    """Raise Conflict if what is to be created at a given id exists, and the search missed it."""
+    """Raise Conflict if what is to be created at a given id exists, and the search missed it.
+
+    Raises Forbidden for an id that the caller may not choose.
+    """
     current = unit.read(resource_type, resource_id)
+    if current is None:
+        refuse_foreign(unit, resource_type, resource_id)
     if current is not None and not current.deleted:
         raise Conflict(
             Issue("conflict", f"{current.reference} exists, and the criteria do not match it.")
