@@ -1,11 +1,8 @@
 """The container image, as far as it can be tested without an engine that builds it."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -17,7 +14,6 @@ from packaging.utils import canonicalize_name
 
 from fhirbridge.cli import serve
 from fhirbridge.config import Settings
-from tests.served import Server
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-build.lock")
@@ -92,24 +88,6 @@ def test_image_starts_the_service() -> None:
     assert command == "serve"
     parsed = serve.command.make_context("serve", arguments).params
     assert parsed["host"] == "0.0.0.0"  # noqa: S104
-
-
-def test_health_check_tells_ready_from_not(tmp_path: Path) -> None:
-    command = json.loads(of_last_stage()["HEALTHCHECK"].partition("CMD ")[2])
-
-    def check(port: str) -> int:
-        return subprocess.run(
-            [sys.executable, *command[1:]],
-            env={**os.environ, "FHIRBRIDGE_PORT": port},
-            capture_output=True,
-            timeout=30,
-            check=False,
-        ).returncode
-
-    with Server(tmp_path) as server:
-        port = server.url.rpartition(":")[2]
-        assert check(port) == 0
-    assert check(port) != 0
 
 
 @pytest.mark.parametrize("name", LOCKS)

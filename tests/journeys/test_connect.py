@@ -4,9 +4,11 @@ All of it against a server as it is deployed, with two workers.
 """
 
 import asyncio
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -30,6 +32,7 @@ from fhirbridge.access import clients, keys
 from fhirbridge.access.clients import Client
 from fhirbridge.config import Settings
 from tests.served import Server
+from tests.test_container import of_last_stage
 
 README = Path(__file__).parents[2] / "README.md"
 COMMANDS = re.compile(r"^## Connect an EHR$.*?^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -196,3 +199,21 @@ def test_commands_of_the_readme_connect_an_ehr(served: Registered) -> None:
     assert "Registered for Mercy Health" in done.stderr
     assert "Revoked since" in done.stderr
     assert len((served.folder / "token").read_text().strip()) >= 40
+
+
+def test_health_check_of_the_container_tells_ready_from_not(served: Registered) -> None:
+    command = json.loads(of_last_stage()["HEALTHCHECK"].partition("CMD ")[2])
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+
+        def check(port: str) -> int:
+            return subprocess.run(
+                [sys.executable, *command[1:]],
+                env={**os.environ, "FHIRBRIDGE_PORT": port},
+                capture_output=True,
+                timeout=60,
+                check=False,
+            ).returncode
+
+        assert check(served.url.rpartition(":")[2]) == 0
+        assert check(str(closed.getsockname()[1])) != 0
