@@ -39,7 +39,8 @@ class _Registry(JWSRegistry):
     max_payload_length = 8_000
 
 
-_REGISTRY = _Registry(algorithms=list(ALGORITHMS))
+# Headers that nobody knows are ignored, unless `crit` names them (RFC 7515 section 4).
+_REGISTRY = _Registry(algorithms=list(ALGORITHMS), strict_check_header=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,11 @@ class TestAssertion:
 
         assert answer.status_code == 200
 
+    def test_headers_that_nobody_knows_are_ignored(self, mercy: System) -> None:
+        header = {"x5t#S256": "abc", "origin": "EHR", "cty": "JWT"}
+
+        assert mercy.ask("system/*.rs", header=header).status_code == 200
+
     def test_each_assertion_is_accepted_once(self, bridge: Bridge, mercy: System) -> None:
         form = mercy.form("system/*.rs", jti="only-once")
         other_process = create_app(bridge).test_client()
