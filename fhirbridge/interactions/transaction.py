@@ -4,7 +4,7 @@ The identity of every entry is known before anything is written, so that referen
 rewritten in one step and two entries for one resource are noticed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -20,21 +20,13 @@ from fhirbridge.interactions.entries import (
     respond,
     within,
 )
+from fhirbridge.interactions.identities import Identity, refuse_collisions
 from fhirbridge.interactions.linking import ConditionalReferences, links_between
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, Preferences
 from fhirbridge.interactions.update import refuse_taken
 from fhirbridge.jsontypes import Resource
 
 Responses: TypeAlias = dict[int, FhirResponse]
-
-
-@dataclass(frozen=True, slots=True)
-class _Identity:
-    """Which resource an entry is about, and how it was found."""
-
-    entry: Entry
-    reference: str
-    exists: bool = False  # a conditional create whose match exists: nothing is written
 
 
 def transaction(
@@ -119,7 +111,7 @@ class _Work:
         creates = [e for e in by_method["POST"] if e.route.interaction.name == "create"]
         removed = [found for e in by_method["DELETE"] if (found := self._delete(e))]
         identities = [self._identify(entry) for entry in [*creates, *changes]]
-        _refuse_collisions([*removed, *identities])
+        refuse_collisions([*removed, *identities])
         for identity in [*removed, *identities]:
             self._unit.places[identity.reference] = identity.entry.index
         links = links_between([(i.entry.full_url, i.reference) for i in identities])
@@ -140,7 +132,7 @@ class _Work:
             self._carry_out(entry)
         return self._responses
 
-    def _delete(self, entry: Entry) -> _Identity | None:
+    def _delete(self, entry: Entry) -> Identity | None:
         """Delete at once: what is created later must not find it."""
         resource_type = entry.route.resource_type
         resource_id = entry.route.resource_id
@@ -152,12 +144,12 @@ class _Work:
             resource_id = match.partition("/")[2]
         request = replace(entry.request, path=(resource_type, resource_id), query=())
         self._carry_out(replace(entry, request=request))
-        return _Identity(entry, f"{resource_type}/{resource_id}")
+        return Identity(entry, f"{resource_type}/{resource_id}")
 
-    def _identify(self, entry: Entry) -> _Identity:
+    def _identify(self, entry: Entry) -> Identity:
         resource_type = entry.route.resource_type
         if entry.route.interaction.name in ("update", "patch"):
-            return _Identity(entry, f"{resource_type}/{entry.route.resource_id}")
+            return Identity(entry, f"{resource_type}/{entry.route.resource_id}")
         is_create = entry.route.interaction.name == "create"
         criteria = (
             entry.request.conditions.get("if-none-exist") if is_create else entry.request.query
@@ -165,16 +157,16 @@ class _Work:
         match = self._match(entry, criteria) if criteria is not None else None
         resource = entry.request.resource or {}
         if entry.request.method == "PATCH":
-            return _Identity(entry, self._patched(entry, match))
+            return Identity(entry, self._patched(entry, match))
         if match is None:
             given = "" if is_create else resource.get("id", "")
             if given:
                 self._refuse_taken(entry, given)
-            return _Identity(entry, f"{resource_type}/{given or self._context.bridge.new_id()}")
+            return Identity(entry, f"{resource_type}/{given or self._context.bridge.new_id()}")
         if is_create:
             # The match is the answer; nothing is written for this entry.
             self._carry_out(entry)
-            return _Identity(entry, match, exists=True)
+            return Identity(entry, match, exists=True)
         if "id" in resource and f"{resource_type}/{resource['id']}" != match:
             raise within(
                 InvalidContent(
@@ -182,7 +174,7 @@ class _Work:
                 ),
                 entry.index,
             )
-        return _Identity(entry, match)
+        return Identity(entry, match)
 
     def _patched(self, entry: Entry, match: str | None) -> str:
         if match is None:
@@ -232,7 +224,7 @@ class _Work:
         except BridgeError as exc:
             raise within(exc, entry.index) from exc
 
-    def _check_conditions(self, identities: list[_Identity]) -> None:
+    def _check_conditions(self, identities: list[Identity]) -> None:
         """A conditional create must still be alone: two entries may describe one resource."""
         for identity in identities:
             entry = identity.entry
@@ -255,7 +247,7 @@ class _Work:
             raise within(exc, entry.index) from exc
 
 
-def _resolved(identity: _Identity, resource: Resource) -> FhirRequest:
+def _resolved(identity: Identity, resource: Resource) -> FhirRequest:
     """The request of an entry once its identity is known."""
     request = identity.entry.request
     resource_type, _, resource_id = identity.reference.partition("/")
@@ -281,21 +273,3 @@ def _resolved(identity: _Identity, resource: Resource) -> FhirRequest:
         checked=True,
         assigned_id=resource_id,
     )
-
-
-def _refuse_collisions(identities: list[_Identity]) -> None:
-    first: dict[str, int] = {}
-    issues = []
-    for identity in identities:
-        index = identity.entry.index
-        other = first.setdefault(identity.reference, index)
-        if other != index:
-            issues.append(
-                Issue(
-                    "invalid",
-                    f"Entries {min(other, index)} and {max(other, index)} are about one resource.",
-                    expression=(place_of(index),),
-                )
-            )
-    if issues:
-        raise InvalidContent(*issues)
