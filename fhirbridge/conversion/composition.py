@@ -7,14 +7,14 @@ Source: domain.md 1.4; R4 documents.html
 
 import base64
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
 from uuid import UUID, uuid5
 
 from fhirbridge.clock import to_instant
-from fhirbridge.fhir import bundles, references, wire
+from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.jsontypes import JsonObject, Resource
 
@@ -69,17 +69,11 @@ def seal(
         return bundle
     author = _author(entries, patient)
     key = f"{handoff}.{version}"
-    composition = _composition(entries, kind=kind, key=key, base=base, at=at)
-    composition["subject"] = {"reference": patient}
-    composition["author"] = [author]
-    composition["custodian"] = author
-    composition["id"] = str(uuid5(namespace, f"{key} Composition"))
-    composition["text"] = narrate(composition)
-    composed = bundles.create_entry(
-        composition,
-        full_url=f"urn:uuid:{composition['id']}",
-        if_none_exist=f"identifier={base}/handoff-document|{key}",
-    )
+    made = _composition(entries, kind=kind, key=key, base=base, at=at)
+    made |= {"subject": {"reference": patient}, "author": [author], "custodian": author}
+    composed = _composed(entries, made, namespace=namespace, base=base, key=key)
+    composition = composed["resource"]
+    entries = [one for one in entries if one["fullUrl"] != composed["fullUrl"]]
     frozen = wire.dump(_document([composed, *entries], key=key, base=base, at=at))
     reference: Resource = {
         "resourceType": "DocumentReference",
@@ -113,6 +107,35 @@ def seal(
         if_none_exist=f"identifier={base}/handoff-document|{key}",
     )
     return {**bundle, "entry": [*entries, composed, documented]}
+
+
+def _composed(
+    entries: Sequence[JsonObject], made: dict[str, Any], *, namespace: UUID, base: str, key: str
+) -> JsonObject:
+    """The entry of the Composition: the document's own with every section, or a new one."""
+    known = next((e for e in entries if e["resource"]["resourceType"] == "Composition"), None)
+    if known is not None:
+        resource = known["resource"]
+        composition = {**made, **resource}
+        own = {_code_of(one) for one in resource.get("section") or []}
+        more = [one for one in made["section"] if _code_of(one) not in own]
+        composition["section"] = [*(resource.get("section") or []), *more]
+    else:
+        composition = {**made, "id": str(uuid5(namespace, f"{key} Composition"))}
+    bare = {name: one for name, one in composition.items() if name != "text"}
+    composition = {**composition, "text": narrate(bare)}
+    if known is not None:
+        return {**known, "resource": composition}
+    return bundles.create_entry(
+        composition,
+        full_url=f"urn:uuid:{composition['id']}",
+        if_none_exist=f"identifier={base}/handoff-document|{key}",
+    )
+
+
+def _code_of(section: JsonObject) -> str:
+    codings = (section.get("code") or {}).get("coding") or [{}]
+    return str(codings[0].get("code"))
 
 
 def _content(data: bytes, content_type: str, base: str) -> JsonObject:
@@ -203,94 +226,3 @@ def _author(entries: Sequence[JsonObject], patient: str) -> JsonObject:
         return {"reference": managing["reference"]}
     first = _url(entries, "Organization")
     return {"reference": first} if first else {"display": "The sending program"}
-
-
-def without_past(
-    bundle: Resource,
-    *,
-    now: datetime,
-    handoff: str,
-    namespace: UUID,
-    base: str,
-    held: Collection[str] = (),
-) -> Resource:
-    """The Bundle with Appointments from today on only; the past ones become one summary.
-
-    Those that the partner holds (`held`, fullUrls) travel on, so that it learns what came of them.
-    The past series travels only on request. Source: design.md section 10
-    """
-    entries = list(bundle.get("entry") or [])
-    today = now.date().isoformat()
-    past = [
-        one
-        for one in entries
-        if one["resource"]["resourceType"] == "Appointment"
-        and str(one["resource"].get("start") or today)[:10] < today
-    ]
-    known = set(held)
-    patient = _url(entries, "Patient")
-    if not past or not patient:
-        return bundle
-    gone = {one["fullUrl"] for one in past} - known
-    kept = [_unlinked(one, gone) for one in entries if one["fullUrl"] not in gone]
-    summary = _summary(past, patient, base=base, handoff=handoff)
-    summary["id"] = str(uuid5(namespace, f"{handoff} attendance"))
-    summary["text"] = narrate(summary)
-    added = bundles.create_entry(
-        summary,
-        full_url=f"urn:uuid:{summary['id']}",
-        if_none_exist=f"identifier={base}/handoff-attendance|{handoff}",
-    )
-    return {**bundle, "entry": [*kept, added]}
-
-
-def _unlinked(entry: JsonObject, gone: set[str]) -> JsonObject:
-    resource = entry["resource"]
-    if not any(found.reference.get("reference") in gone for found in references.walk(resource)):
-        return entry
-    made = {
-        name: [one for one in value if not _points_to(one, gone)]
-        if isinstance(value, list)
-        else value
-        for name, value in resource.items()
-    }
-    return {**entry, "resource": {name: one for name, one in made.items() if one != []}}
-
-
-def _points_to(value: Any, gone: set[str]) -> bool:
-    """True for a Reference, or an object around one, to what does not travel."""
-    if not isinstance(value, dict):
-        return False
-    inner = [value, *(one for one in value.values() if isinstance(one, dict))]
-    return any(one.get("reference") in gone for one in inner)
-
-
-def _summary(
-    past: Sequence[JsonObject], patient: str, *, base: str, handoff: str
-) -> dict[str, Any]:
-    statuses = [str(one["resource"].get("status")) for one in past]
-    days = sorted(str(one["resource"].get("start"))[:10] for one in past)
-    counts = (
-        ("attended", sum(one in ("fulfilled", "arrived", "checked-in") for one in statuses)),
-        ("missed", statuses.count("noshow")),
-        ("cancelled", statuses.count("cancelled")),
-    )
-    return {
-        "resourceType": "Observation",
-        "identifier": [{"system": f"{base}/handoff-attendance", "value": handoff}],
-        "status": "final",
-        "category": [
-            {
-                "coding": [
-                    {
-                        "system": "http://terminology.hl7.org/CodeSystem/observation-category",
-                        "code": "therapy",
-                    }
-                ]
-            }
-        ],
-        "code": {"text": "Attendance summary"},
-        "subject": {"reference": patient},
-        "effectivePeriod": {"start": days[0], "end": days[-1]},
-        "component": [{"code": {"text": name}, "valueInteger": number} for name, number in counts],
-    }

@@ -54,18 +54,26 @@ class Stage:
 
     def run(self, *arguments: str) -> JsonObject:
         """Run a command of ours for the provider; returns what it prints with --json."""
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "fhirbridge", *arguments, "--json"],
-            cwd=self.directory,
-            env=self.environment,
-            capture_output=True,
-            check=False,
-        )
+        done = self._command(*arguments, "--json")
         if done.returncode:
             words = done.stderr.decode(errors="replace").strip()
             raise Misconfigured(Issue("exception", f"`fhirbridge {arguments[0]}` failed: {words}"))
         answer: JsonObject = json.loads(done.stdout)
         return answer
+
+    def refused(self, *arguments: str) -> str:
+        """The reasons of a command that consent or policy refuses; "" if it does not."""
+        done = self._command(*arguments)
+        return done.stderr.decode(errors="replace").strip() if done.returncode == 3 else ""
+
+    def _command(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "fhirbridge", *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            check=False,
+        )
 
     def dial(self, fault: str = "") -> JsonObject:
         """Arm a fault of the EHR for its next POST; returns what the dial tells."""

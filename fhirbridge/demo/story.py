@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.conversion.packet import TASK_CODES
 from fhirbridge.demo.people import client_documents, neighbours
+from fhirbridge.demo.referral import ReferralStory
 from fhirbridge.demo.stage import Stage, wait_until
 from fhirbridge.errors import BridgeError, Issue
 from fhirbridge.fhir import bundles, wire
@@ -55,6 +56,10 @@ class _Story:
             self._count_copies(handoff)
             self._accept(handoff)
             self._read_from_the_bridge(handoff)
+            rest = ReferralStory(
+                self._stage, self._ehr, hold=self._hold, tell=self._tell, wait=self._await
+            )
+            rest.play(self._stage.directory / f"{aftercare['recordId']}.json")
 
     def _hold(self, condition: bool, sentence: str) -> None:
         if not condition:
@@ -144,10 +149,13 @@ class _Story:
             row = handoff.row
             body = wire.parse(outbox_rows.body_of(session, stage.bridge.custodian.id, row.id))
         entries = list(bundles.entries_of(body))
+        withheld: list[str] = []
         for entry in entries:
             search = str(entry.request.get("ifNoneExist") or "")
             reference = row.result.get(entry.full_url, "")
-            self._hold(bool(reference), "Every resource has a place at the EHR.")
+            if not reference:
+                withheld.append(str(entry.request.get("url")))
+                continue
             if search:
                 found = self._get(self._ehr, f"{reference.partition('/')[0]}?{search}")
                 copies = len(bundles.resources_of(found))
@@ -156,7 +164,13 @@ class _Story:
             self._hold(copies == 1, f"There is one copy of {reference}.")
         sent = stage.dial()["requests"].get("POST /fhir", 0)
         self._hold(sent == 3, "People, enrollment and plan were each sent once.")
-        self._tell(f"The EHR holds exactly one copy of each of the {len(entries)} resources.")
+        # how often the client came is progress, which the consent leaves out
+        self._hold(set(withheld) <= {"Observation"}, "Only what consent leaves out stays here.")
+        there = len(entries) - len(withheld)
+        self._tell(
+            f"The EHR holds exactly one copy of each of the {there} resources.",
+            *[f"withheld by consent: {name}" for name in withheld],
+        )
 
     def _accept(self, handoff: view.Delivery) -> None:
         stage = self._stage

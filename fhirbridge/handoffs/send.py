@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fhirbridge.bridge import Bridge
-from fhirbridge.conversion.composition import without_past
+from fhirbridge.conversion.attendance import without_past
 from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
@@ -16,7 +16,7 @@ from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.plan import SendPlan, plan
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.rungs import RungShown, rungs
-from fhirbridge.storage import handoff_keys, handoffs, outbox, outbox_rows
+from fhirbridge.storage import handoff_keys, handoffs, outbox, outbox_rows, patient_resources
 from fhirbridge.storage.keys import patient_key_of
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.words import DeliveryState, ReferralState
@@ -199,6 +199,7 @@ def package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoi
         namespace=namespace,
         base=base,
         held=held.keys(),
+        sessions={} if outgoing.kind == "referral" else _sessions(session, bridge, patient),
     )
     return pack(
         replace(outgoing, bundle=current),
@@ -211,6 +212,17 @@ def package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoi
         now=bridge.now(),
         another=_went_elsewhere(session, bridge, outgoing, identity),
     )
+
+
+def _sessions(session: Session, bridge: Bridge, patient: Resource) -> dict[str, Resource]:
+    """The Appointments of the patient that are stored, by id."""
+    found = patient_resources.current(
+        session,
+        bridge.custodian.id,
+        "Appointment",
+        patient_key=patient_key_of({f"Patient/{patient.get('id')}"}),
+    )
+    return {one.resource_id: wire.parse(one.content) for one in found}
 
 
 def _went_elsewhere(session: Session, bridge: Bridge, outgoing: Outgoing, identity: str) -> bool:
