@@ -265,11 +265,5 @@ def _resolved(identity: Identity, resource: Resource) -> FhirRequest:
         return replace(request, path=(resource_type, resource_id), query=(), resource=resource)
     if not request.query:
         return replace(request, resource=resource, checked=True)
-    return replace(
-        request,
-        path=(resource_type, resource_id),
-        query=(),
-        resource={**resource, "id": resource_id},
-        checked=True,
-        assigned_id=resource_id,
-    )
+    whole = replace(request, resource={**resource, "id": resource_id}, checked=True)
+    return replace(whole, path=(resource_type, resource_id), query=(), assigned_id=resource_id)
