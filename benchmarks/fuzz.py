@@ -174,10 +174,12 @@ def over_http(url: str) -> Send:
             held.append(http.client.HTTPConnection(parts.netloc, timeout=HANG_SECONDS))
         connection = held[0]
         target = "".join(c if "!" <= c <= "~" else "%20" for c in asked.target)
+        # What is no HTTP the server in front refuses in words of its own.
         headers = {
             name: value
             for name, value in asked.headers.items()
             if name not in ("Content-Length", "Transfer-Encoding", "Host", "Expect")
+            and value.isprintable()
         }
         try:
             connection.putrequest(asked.method, target, skip_accept_encoding=True)
