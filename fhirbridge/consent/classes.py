@@ -145,12 +145,17 @@ def stored_class(resource: Resource, mapped: str = "") -> str:
     return both(found, mapped)
 
 
+def everywhere(of_resource: str) -> Mapping[str, str]:
+    """Names of elements that are of another class than their resource, at whatever depth."""
+    return {name: each for name, each in _EVERYWHERE.items() if each not in parts(of_resource)}
+
+
 def element_classes(resource_type: str, of_resource: str) -> Mapping[str, str]:
-    """Elements of another class than their resource: `reasonCode`, `activity.progress` -> class.
+    """Elements of another class than their resource: `comment`, `activity.progress` -> class.
 
     `extension:attendance` is the extension whose URL ends so.
     """
-    found = {**_EVERYWHERE, **_ELEMENTS.get(resource_type, {})}
+    found = dict(_ELEMENTS.get(resource_type, {}))
     if resource_type == "Encounter" and of_resource == "appointments":
         found.update(_VISIT)
     return MappingProxyType(

@@ -12,6 +12,7 @@ from fhirbridge.consent.classes import (
     CLASSES,
     content_class,
     element_classes,
+    everywhere,
     parts,
     reference_class,
 )
@@ -52,7 +53,11 @@ def redact(resource: Resource, view: View, *, of_class: str) -> Resource | None:
     """
     resource_type = str(resource["resourceType"])
     hidden = _hidden_contained(resource, view)
-    kept = _without_elements(resource, element_classes(resource_type, of_class), view)
+    withheld = frozenset(
+        name for name, each in everywhere(of_class).items() if not view.permits(each)
+    )
+    kept = _without_names(resource, withheld) if withheld else resource
+    kept = _without_elements(kept, element_classes(resource_type, of_class), view)
     if hidden:
         inside = [each for each in kept["contained"] if f"#{each.get('id')}" not in hidden]
         kept = {name: value for name, value in kept.items() if name != "contained"}
@@ -97,6 +102,22 @@ def _without_elements(resource: Resource, classes: Mapping[str, str], view: View
         rest = {key: value for key, value in kept.items() if key != name}
         kept = {**rest, name: left} if left else rest
     return kept
+
+
+def _without_names(value: Json, names: frozenset[str]) -> Json:
+    """The value without elements of these names at any depth; itself if there are none."""
+    if isinstance(value, list):
+        items = [_without_names(item, names) for item in value]
+        return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    if not isinstance(value, dict):
+        return value
+    kept = {
+        name: child if name == "meta" else _without_names(child, names)
+        for name, child in value.items()
+        if name.removeprefix("_") not in names
+    }
+    same = kept.keys() == value.keys() and all(kept[name] is value[name] for name in kept)
+    return value if same else kept
 
 
 def _item_without(item: Json, inner: str, url_end: str) -> Json:

@@ -57,18 +57,18 @@ def authorise(session: Session, gate: Gate, bundle: Resource) -> Authorised | Re
     entries = [each for each in bundle.get("entry", ()) if isinstance(each.get("resource"), dict)]
     permitted = _Permitted(session, gate, allowance, patient_key)
     kept = _reduced(entries, permitted, str(patient["id"]))
-    free = decision.redisclosure == "hipaa"
-    marks = (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
-    notice = _notice(gate, allowance, decision)
-    made = [
-        {**entry, "resource": _finished(entry["resource"], gate, marks, notice)} for entry in kept
-    ]
     urls = {entry.get("fullUrl") for entry in kept}
     withheld: dict[str, int] = {}
     for entry in entries:
         if entry.get("fullUrl") not in urls:
             name = str(entry["resource"]["resourceType"])
             withheld[name] = withheld.get(name, 0) + 1
+    free = decision.redisclosure == "hipaa"
+    marks = (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
+    notice = f"{_notice(gate, allowance, decision)}{_manifest(gate, withheld)}"
+    made = [
+        {**entry, "resource": _finished(entry["resource"], gate, marks, notice)} for entry in kept
+    ]
     return Authorised(
         {**bundle, "entry": made},
         reference,
@@ -142,6 +142,16 @@ def _notice(gate: Gate, allowance: Allowance, decision: Permit) -> str:
     """
     notice = gate.place.policy.notice
     return f"{notice.short} {notice.long} {scope_words(gate, allowance.classes, decision.consents)}"
+
+
+def _manifest(gate: Gate, withheld: Mapping[str, int]) -> str:
+    """What the receiver is told of what stays: nothing, how many, or how many of which type."""
+    if gate.place.policy.manifest == "nothing" or not withheld:
+        return ""
+    if gate.place.policy.manifest == "count":
+        return f" Withheld: {sum(withheld.values())} records."
+    listed = ", ".join(f"{count} {name}" for name, count in sorted(withheld.items()))
+    return f" Withheld: {listed}."
 
 
 def scope_words(gate: Gate, classes: Iterable[str], consents: Iterable[str]) -> str:

@@ -38,6 +38,11 @@ class Trail:
         """True if something about a patient leaves to somebody else."""
         return not self._gate.is_open and bool(self._patients) and bool(self._resources)
 
+    @property
+    def consents(self) -> tuple[str, ...]:
+        """The consents by which something leaves."""
+        return tuple(sorted(self._consents))
+
     def note(self, session: Session, versions: Iterable[ResourceVersion]) -> None:
         """These versions are shown or written."""
         if not self.wanted:

@@ -10,7 +10,9 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.consent.policy import Policy
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.trail import Trail
-from fhirbridge.errors import BridgeError
+from fhirbridge.errors import BridgeError, Issue
+from fhirbridge.fhir import bundles
+from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.dispatch import handle
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
@@ -50,4 +52,20 @@ def _write(bridge: Bridge, trail: Trail, status: int) -> None:
 def _noticed(response: FhirResponse, trail: Trail, policy: Policy) -> FhirResponse:
     if not trail.discloses:
         return response
-    return replace(response, headers={**response.headers, NOTICE_HEADER: policy.notice.short})
+    headers = {**response.headers, NOTICE_HEADER: policy.notice.short}
+    bundle = response.resource
+    if not isinstance(bundle, dict) or bundle.get("type") != "searchset":
+        return replace(response, headers=headers)
+    told = bundles.search_entry(
+        to_outcome([Issue("informational", _told(trail, policy), severity="information")]),
+        full_url="",
+        mode="outcome",
+    )
+    entries = [*bundle.get("entry", ()), told]
+    return replace(response, headers=headers, resource={**bundle, "entry": entries})
+
+
+def _told(trail: Trail, policy: Policy) -> str:
+    """The notice, and by which consents it leaves. Source: 42 CFR 2.32"""
+    named = ", ".join(trail.consents) or "an exception to the need for consent"
+    return f"{policy.notice.long} Disclosed under {named}."

@@ -8,6 +8,7 @@ from fhirbridge.consent.classes import (
     CLASSES,
     content_class,
     element_classes,
+    everywhere,
     index_class,
     parts,
     permitted_rows,
@@ -132,8 +133,9 @@ def test_classes_are_those_of_the_mappings(case: str) -> None:
 
 
 def test_elements_of_another_class_are_known() -> None:
-    assert element_classes("CarePlan", "treatment-plan")["addresses"] == "diagnosis"
-    assert "reasonCode" not in element_classes("Condition", "diagnosis")
+    assert everywhere("treatment-plan")["addresses"] == "diagnosis"
+    assert "reasonCode" not in everywhere("diagnosis")
+    assert element_classes("CarePlan", "treatment-plan")["activity.progress"] == "progress"
     assert element_classes("Encounter", "appointments")["period"] == "progress"
     assert "period" not in element_classes("Encounter", "treatment-plan")
 
