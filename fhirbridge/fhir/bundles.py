@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from fhirbridge.fhir import references
+from fhirbridge.fhir import references, wire
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 
 SearchMode = Literal["match", "include", "outcome"]
@@ -97,6 +97,19 @@ def searchset(
 ) -> Resource:
     """The answer to a search. `total` counts matches on all pages; None leaves it out."""
     return _bundle("searchset", entries, links=links, total=total)
+
+
+def search_entry_text(content: bytes, *, full_url: str, mode: SearchMode = "match") -> bytes:
+    """The text of `search_entry` for stored bytes, which are not looked at."""
+    head = b'{"fullUrl":' + wire.dump(full_url) + b',"resource":'
+    return head + content + b',"search":{"mode":"' + mode.encode() + b'"}}'
+
+
+def with_entries(bundle: Resource, entries: Iterable[bytes]) -> bytes:
+    """The text of a Bundle that has no entries yet, with the texts of its entries."""
+    listed = b",".join(entries)
+    text = wire.dump(bundle)
+    return text[:-1] + b',"entry":[' + listed + b"]}" if listed else text
 
 
 def history_entry(

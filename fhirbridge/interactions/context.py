@@ -7,6 +7,7 @@ Bundle all entries share one unit, and the checks run once, for all of them toge
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from fhirbridge.bridge import Bridge
@@ -75,7 +76,7 @@ class Context:
     @property
     def bases(self) -> tuple[str, ...]:
         """The URLs under which this server is known; references that start so are local."""
-        return tuple(dict.fromkeys((self.bridge.settings.own_base, self.base)))
+        return _bases(self.bridge.settings.own_base, self.base)
 
     @contextmanager
     def writing(self) -> Iterator[Unit]:
@@ -133,6 +134,11 @@ class Context:
             zone=settings.zone,
             bases=self.bases,
         )
+
+
+@lru_cache(maxsize=64)
+def _bases(own: str, asked: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((own, asked)))
 
 
 # dispatch.handle, given to those who carry out requests inside a request

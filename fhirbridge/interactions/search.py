@@ -14,9 +14,8 @@ from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions import audit_search, permissions
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
-from fhirbridge.interactions.projection import Part, project
+from fhirbridge.interactions.projection import Part, project_bytes
 from fhirbridge.interactions.supported import Route
-from fhirbridge.jsontypes import JsonObject
 from fhirbridge.search import query
 from fhirbridge.search.query import CURSOR, Compartment, SearchQuery
 from fhirbridge.storage.search_contained import positions
@@ -66,18 +65,18 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     entries += [_entry(version, wanted, context.base, mode="include") for version in page.included]
     issues = (*wanted.issues, *page.issues)
     if issues:
-        entries.append(bundles.search_entry(to_outcome(issues), full_url="", mode="outcome"))
+        outcome = bundles.search_entry(to_outcome(issues), full_url="", mode="outcome")
+        entries.append(wire.dump(outcome))
     links = {"self": _link(address, wanted.used)}
     if page.next:
         links["next"] = _link(address, (*wanted.used, (CURSOR, page.next)))
-    return FhirResponse(
-        status=200, resource=bundles.searchset(entries, links=links, total=page.total)
-    )
+    bundle = bundles.searchset((), links=links, total=page.total)
+    return FhirResponse(status=200, content=bundles.with_entries(bundle, entries))
 
 
 def _matched(
     version: ResourceVersion, wanted: SearchQuery, base: str, positions: list[int] | None
-) -> Iterator[JsonObject]:
+) -> Iterator[bytes]:
     """The entry of a match, or those of the resources in it that are meant."""
     if positions is None:
         yield _entry(version, wanted, base)
@@ -85,18 +84,19 @@ def _matched(
     contained = wire.parse(version.content)["contained"]
     for position in positions:
         found = contained[position]
-        yield bundles.search_entry(
-            project(wire.dump(found), Part(wanted.summary, wanted.elements)),
+        yield bundles.search_entry_text(
+            project_bytes(wire.dump(found), Part(wanted.summary, wanted.elements)),
             full_url=f"{base}/{version.reference}#{found['id']}",
-            mode="match",
         )
 
 
 def _entry(
     version: ResourceVersion, wanted: SearchQuery, base: str, *, mode: SearchMode = "match"
-) -> JsonObject:
-    shown = project(version.content, Part(wanted.summary, wanted.elements))
-    return bundles.search_entry(shown, full_url=f"{base}/{version.reference}", mode=mode)
+) -> bytes:
+    content = version.content
+    if wanted.summary or wanted.elements:
+        content = project_bytes(content, Part(wanted.summary, wanted.elements))
+    return bundles.search_entry_text(content, full_url=f"{base}/{version.reference}", mode=mode)
 
 
 def _link(address: str, pairs: tuple[tuple[str, str], ...]) -> str:

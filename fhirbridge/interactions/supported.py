@@ -5,6 +5,7 @@ Source: R4 http.html#summary
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from fhirbridge.errors import Issue, NotFound, NotSupported
@@ -124,6 +125,7 @@ for _operation in OPERATIONS:
             _BY_SHAPE.setdefault(_called.path, {})[_method] = _called
 
 
+@lru_cache(maxsize=1024)  # a request asks several times
 def route(method: str, path: tuple[str, ...]) -> Route:
     """Find the interaction that a request asks for.
 

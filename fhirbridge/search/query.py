@@ -153,10 +153,15 @@ def parse(
     if sum(map(weight, clauses)) > MAX_WEIGHT:
         text = "The search compares with too many values; ask in parts, or name the types."
         raise invalid_search(text, code="too-costly")
-    if query.contained:
-        query = _of_containers(query, clauses)
-    else:
-        query = replace(query, clauses=merged(clauses), shows_contained=False)
+    if not query.contained:
+        return replace(
+            query,
+            clauses=merged(clauses),
+            shows_contained=False,
+            used=tuple(used),
+            issues=tuple(issues),
+        )
+    query = _of_containers(query, clauses)
     return replace(query, used=tuple(used), issues=tuple(issues))
 
 

@@ -15,9 +15,9 @@ from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Row, Session, Statement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # frozen ones take three times as long to make
 class ResourceVersion:
-    """One version of one resource. `content` is its JSON, empty for a deletion."""
+    """One version of one resource, never changed. `content` is its JSON, empty for a deletion."""
 
     key: int
     seq: int
