@@ -1,12 +1,14 @@
 """What all tests share."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from fhirbridge.storage.database import Database
 from tests.postgresql import Postgres, server
 
 # No limit of time, so that a busy machine fails no test, and the same examples everywhere.
@@ -36,11 +38,32 @@ def postgres(worker_id: str, testrun_uid: str) -> Iterator[Postgres]:
         made.close()
 
 
+@pytest.fixture(scope="session")
+def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the schema, to be copied: making it takes longer than many a test."""
+    path = tmp_path_factory.mktemp("sqlite") / "schema.db"
+    database = Database(f"sqlite:///{path}")
+    database.upgrade()
+    with database.transaction() as session:
+        session.driver.execute("DELETE FROM custodians")
+    database.close()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_file: Path, tmp_path: Path) -> str:
+    """The URL of a SQLite file with the schema and without rows."""
+    path = tmp_path / "server.db"
+    shutil.copyfile(sqlite_file, path)
+    return f"sqlite:///{path}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, of both kinds in turn."""
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database with the schema and without rows, of both kinds in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'server.db'}"
+        url: str = request.getfixturevalue("sqlite_url")
+        return url
     postgres: Postgres = request.getfixturevalue("postgres")
     return postgres.emptied()
 

@@ -17,8 +17,8 @@ def open_desk(url: str) -> Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    opened = open_desk(f"sqlite:///{tmp_path / 'desk.db'}")
+def desk(sqlite_url: str) -> Iterator[Desk]:
+    opened = open_desk(sqlite_url)
     yield opened
     opened.database.close()
 
