@@ -17,7 +17,7 @@ from fhirbridge.operations.audits import Disclosed
 
 @click.group("audit")
 def command() -> None:
-    """Check the audit, and report from it."""
+    """Check the audit; account for disclosures, emergencies, a breach."""
 
 
 @command.command("check")

@@ -22,7 +22,7 @@ NPI = "http://hl7.org/fhir/sid/us-npi"
 
 @click.group("client")
 def command() -> None:
-    """Register systems that call us, list and revoke them; try out their tokens."""
+    """Register systems that call us, list and revoke them."""
 
 
 @command.command()

@@ -21,7 +21,7 @@ from fhirbridge.operations.consents import Explanation
 
 @click.group("consent")
 def command() -> None:
-    """Explain, attest, end and revoke consents."""
+    """Explain what consents permit; attest, end and revoke them."""
 
 
 @command.command("explain")
