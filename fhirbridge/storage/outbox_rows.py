@@ -106,6 +106,14 @@ def list_rows(
     return [row_of(row) for row in session.execute(query.limit(limit))]
 
 
+def count(session: Session, custodian_id: int, *, partner: str, state: DeliveryState) -> int:
+    """How many rows of a partner are in a state."""
+    query = sa.select(sa.func.count()).where(
+        _o.custodian_id == custodian_id, _o.partner == partner, _o.state == state.value
+    )
+    return int(session.execute(query).scalar_one())
+
+
 def oldest_queued(
     session: Session, custodian_id: int, partner: str, *, limit: int
 ) -> list[OutboxRow]:
