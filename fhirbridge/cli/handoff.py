@@ -2,6 +2,7 @@
 
 import getpass
 from datetime import datetime
+from pathlib import Path
 
 import click
 
@@ -11,6 +12,7 @@ from fhirbridge.cli import output
 from fhirbridge.clock import to_instant
 from fhirbridge.handoffs import closing, inbound, referrals
 from fhirbridge.handoffs.answer import ACTIONS, Answer, answer
+from fhirbridge.handoffs.paper import print_packet
 from fhirbridge.workflow.reasons import REASONS
 
 _HEARD = ("phone", "fax", "paper", "in-person")
@@ -106,6 +108,23 @@ def show(handoff: str, document: bool, as_json: bool) -> None:
         click.echo(f"alert     {alert['kind']} since {alert['openedAt']}")
     for kept in shown["setAside"]:
         click.echo(f"set aside {kept['id']}: {kept['code']}. {kept['reason']}")
+
+
+@command.command("print")
+@click.argument("handoff", metavar="ID|CODE")
+@click.option("--out", type=click.Path(path_type=Path), help="Write here instead of stdout.")
+@click.option("--by", default="", help="Who prints it; by default who is logged in.")
+def print_(handoff: str, out: Path | None, by: str) -> None:
+    """Print the packet with its code; what could not be sent is delivered by that."""
+    bridge = bridges.build(config.load())
+    try:
+        packet = print_packet(bridge, handoff, by=by or getpass.getuser())
+    finally:
+        bridge.close()
+    if out is None:
+        click.echo(packet)
+    else:
+        out.write_text(packet, encoding="utf-8")
 
 
 @command.command("answer")

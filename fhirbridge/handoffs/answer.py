@@ -18,6 +18,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.fhir.validation import check
 from fhirbridge.handoffs.events import Event, take
+from fhirbridge.handoffs.referrals import resolve
 from fhirbridge.handoffs.tasks import circumstances, read, with_state
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.storage import handoffs, resources
@@ -103,6 +104,7 @@ def answer(bridge: Bridge, handoff_id: str, given: Answer) -> Answered:
     heard.
     """
     _check(given)
+    handoff_id = resolve(bridge, handoff_id)
     with bridge.database.transaction() as session:
         handoff = handoffs.get(session, bridge.custodian.id, handoff_id, locked=True)
         if handoff is None:

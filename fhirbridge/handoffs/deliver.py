@@ -70,6 +70,7 @@ def attempt(
             now=bridge.now(),
             per_partner=per_partner,
             healthy_only=healthy_only,
+            closed=partners.closed_now(session, bridge),
         )
     if claimed is None:
         return None

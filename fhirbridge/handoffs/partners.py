@@ -8,7 +8,7 @@ from fhirbridge.errors import InvalidContent, Issue, NotFound, PartnerUnreachabl
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.http import check_base_url
-from fhirbridge.partners.registry import Partner, fetch_capability
+from fhirbridge.partners.registry import Partner, fetch_capability, is_open
 from fhirbridge.storage import partners as rows
 from fhirbridge.storage.session import Session
 
@@ -83,6 +83,16 @@ def load(session: Session, bridge: Bridge, name: str) -> Partner:
             )
         )
     return _partner(row)
+
+
+def closed_now(session: Session, bridge: Bridge) -> list[str]:
+    """The partners outside whose window it is now."""
+    now = bridge.now()
+    return [
+        name
+        for name, settings in rows.settings_of(session, bridge.custodian.id).items()
+        if settings.get("window") and not is_open(settings, now)
+    ]
 
 
 def load_all(bridge: Bridge) -> list[Partner]:

@@ -10,8 +10,9 @@ from fhirbridge.clock import to_instant
 from fhirbridge.errors import Issue, NotFound
 from fhirbridge.handoffs import closing, view
 from fhirbridge.handoffs.closing import Continuity
+from fhirbridge.handoffs.package import code_of
 from fhirbridge.jsontypes import JsonObject
-from fhirbridge.storage import alerts, handoffs, outbox_rows, quarantine
+from fhirbridge.storage import alerts, handoff_keys, handoffs, outbox_rows, quarantine
 from fhirbridge.storage.alerts import Alert
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.outbox_rows import OutboxRow
@@ -65,6 +66,7 @@ class Case:
             "done": closing.is_done(row),
             "task": row.details.get("taskHere"),
             "order": row.details.get("orderHere"),
+            "code": code_of(row.id),
             "updatedAt": to_instant(row.updated_at),
         }
         if self.continuity is not None:
@@ -117,9 +119,21 @@ def list_cases(
         ]
 
 
+def resolve(bridge: Bridge, name: str) -> str:
+    """The id of a handoff, by its id or by the code that is printed on its packet."""
+    with bridge.database.read() as session:
+        code = f"code {name.strip().upper()}"
+        found = handoff_keys.known_as(session, bridge.custodian.id, [code])
+    return found[0] if len(found) == 1 else name
+
+
 def show(bridge: Bridge, handoff_id: str) -> Case:
-    """One of them with events, visits, alerts and what was set aside. Raises NotFound."""
+    """One of them with events, visits, alerts and what was set aside. Raises NotFound.
+
+    Also by the code on its packet.
+    """
     custodian_id = bridge.custodian.id
+    handoff_id = resolve(bridge, handoff_id)
     with bridge.database.read() as session:
         row = handoffs.get(session, custodian_id, handoff_id)
         if row is None:

@@ -10,7 +10,7 @@ from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.consenting import check
 from fhirbridge.handoffs.held import held_by
-from fhirbridge.handoffs.package import sealed
+from fhirbridge.handoffs.package import code_of, sealed
 from fhirbridge.handoffs.tasks import keep_task
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.plan import SendPlan, plan
@@ -77,6 +77,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
         )
         handoffs.put(session, custodian_id, row)
         keep_task(session, bridge, row, packed)
+        handoff_keys.note(session, custodian_id, identity, [f"code {code_of(identity)}"])
         replaced = outbox.replace_unsent(session, custodian_id, identity, now)
         item = outbox.Item(
             identity,

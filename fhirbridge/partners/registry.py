@@ -60,15 +60,6 @@ class Partner:
             offered = replace(offered, conditional_create=frozenset())
         return offered
 
-    def takes_at(self, now: datetime) -> bool:
-        """True if deliveries may be sent now."""
-        if not self.window:
-            return True
-        hours = calendar_of(self.window)
-        local = now.astimezone(ZoneInfo(self.timezone or "UTC"))
-        is_open = hours.opens <= local.time() < hours.closes
-        return hours.is_open_on(local.date()) and is_open
-
     def settings(self) -> JsonObject:
         """What is stored beside name, address and CapabilityStatement."""
         return {
@@ -172,6 +163,17 @@ def fetch_capability(client: PartnerClient, name: str) -> Resource:
     if body is None or body.get("resourceType") != "CapabilityStatement":
         raise unreachable(exchange, name)
     return body
+
+
+def is_open(settings: JsonObject, now: datetime) -> bool:
+    """True if deliveries may be sent now, by the window in a partner's settings."""
+    window = settings.get("window") or {}
+    if not window:
+        return True
+    hours = calendar_of(window)
+    local = now.astimezone(ZoneInfo(settings.get("timezone") or "UTC"))
+    is_within = hours.opens <= local.time() < hours.closes
+    return hours.is_open_on(local.date()) and is_within
 
 
 def recipient_of(data: JsonObject | None) -> Recipient | None:

@@ -5,7 +5,7 @@ compare-and-set and is committed before anything is sent; the result is recorded
 on the same lease, so that a worker that lost it changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -106,16 +106,17 @@ def claim(
     now: datetime,
     per_partner: int = 1,
     healthy_only: bool = False,
+    closed: Sequence[str] = (),
 ) -> Claim | None:
     """Lease the next row that is due, or None.
 
     Skipped: rows behind an unfinished one of the same patient and partner, or behind one that
     needs a person; partners that have `per_partner` attempts under way, or whose circuit is open;
     and with `healthy_only` partners that an attempt failed at and who have not taken it yet. A
-    partner whose pause is over is tried by one attempt at a time. A lease that ran out is taken
-    over.
+    partner whose pause is over is tried by one attempt at a time; `closed` partners are not sent
+    to now. A lease that ran out is taken over.
     """
-    skipped = _busy(session, custodian_id, now, per_partner)
+    skipped = [*closed, *_busy(session, custodian_id, now, per_partner)]
     open_circuits = circuits.tripped(session, custodian_id)
     if open_circuits:
         tried = set(_busy(session, custodian_id, now, 1))

@@ -134,7 +134,11 @@ def test_a_partner_with_a_look_up_ends_with_exactly_one_of_each(
     system = ("transaction",) if rung == "transaction" else ()
     register(bridge, full, *system, conditional=rung != "search-then-create")
     wrong = []
-    for number in range(1, 60):
+    # dying after one request is dying before the next: on long ways the two share the steps
+    first, step = (
+        (1, 1) if rung == "transaction" or how == "lose" else (1 + (how == "crash after"), 2)
+    )
+    for number in range(first, 60, step):
         name = f"{rung}-{how}-{number}".replace(" ", "-")
         with monkeypatch.context() as patch:
             seen = disturb(patch, how, number)
