@@ -11,7 +11,7 @@ from fhirbridge.consent.policy import Policy
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.trail import Trail
 from fhirbridge.errors import BridgeError, Issue
-from fhirbridge.fhir import bundles
+from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.dispatch import handle
@@ -54,6 +54,8 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy) -> FhirRespon
         return response
     headers = {**response.headers, NOTICE_HEADER: policy.notice.short}
     bundle = response.resource
+    if b'"searchset"' in response.content[:200]:
+        bundle = wire.parse(response.content, max_bytes=len(response.content) + 1)
     if not isinstance(bundle, dict) or bundle.get("type") != "searchset":
         return replace(response, headers=headers)
     told = bundles.search_entry(
@@ -62,7 +64,7 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy) -> FhirRespon
         mode="outcome",
     )
     entries = [*bundle.get("entry", ()), told]
-    return replace(response, headers=headers, resource={**bundle, "entry": entries})
+    return replace(response, headers=headers, content=b"", resource={**bundle, "entry": entries})
 
 
 def _told(trail: Trail, policy: Policy) -> str:

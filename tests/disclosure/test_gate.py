@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from fhirbridge.consent.labels import CONFIDENTIALITY
+from fhirbridge.consent.labels import ACT_CODE, CONFIDENTIALITY, ICD10CM
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.jsontypes import JsonObject
+from fhirbridge.operations import consents
 from tests.disclosure.support import CLINIC, STRANGER, Store, caller
+from tests.unit.consent.support import consent
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -15,10 +18,16 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 def enrollment(*, scope: list[str] | None = None) -> JsonObject:
     """The richest enrollment; with `scope` its consents describe that information only."""
     found: JsonObject = json.loads((FIXTURES / "enrollment/maximal/native.json").read_bytes())
-    for consent in found["consents"]:
-        if scope is not None and consent["type"] == "tpo":
-            consent["infoScope"] = scope
+    for each in found["consents"]:
+        if scope is not None and each["type"] == "tpo":
+            each["infoScope"] = scope
     return found
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite; test_non_interference asks PostgreSQL the same."""
+    return f"sqlite:///{tmp_path / 'gate.db'}"
 
 
 @pytest.fixture
@@ -88,8 +97,6 @@ def test_a_permit_opens_the_record_with_labels_and_notice(store: Store, patient:
 
 
 def test_others_than_covered_entities_may_not_redisclose(store: Store, patient: str) -> None:
-    from fhirbridge.consent.recipient import Recipient
-
     lay = caller(CLINIC, recipient=Recipient("A Healer", classes=("TREATER",)))
 
     security = {each["code"] for each in store.get(patient, lay).body["meta"]["security"]}
@@ -150,8 +157,8 @@ def test_each_consent_is_seen_only_by_those_whom_it_permits(store: Store, patien
     found = store.get(f"Consent?patient={patient}")
 
     assert found.body["total"] == 1
-    consent = found.body["entry"][0]["resource"]
-    assert consent["category"][0]["coding"][0]["code"] == "tpo"
+    resource = found.body["entry"][0]["resource"]
+    assert resource["category"][0]["coding"][0]["code"] == "tpo"
 
 
 def test_a_purpose_that_no_consent_has_opens_nothing(store: Store, patient: str) -> None:
@@ -180,3 +187,45 @@ def test_an_emergency_opens_one_patient_and_is_marked(store: Store, patient: str
     assert store.get(patient, doctor).status == 200
     assert store.get(f"MedicationRequest?subject={patient}", doctor).body["total"] > 0
     assert store.get("Patient", doctor).body["total"] == 0
+
+
+def test_a_consent_may_speak_about_single_resources(store: Store) -> None:
+    """A permit without sensitive records: pages and totals stay exact."""
+    permit = consent(classes=("identity", "diagnosis"))
+    permit["policyRule"] = {"text": "42 CFR Part 2"}
+    for each in permit["provision"]["class"]:
+        each["system"] = "http://example.org/class"
+    permit["provision"]["provision"] = [
+        {"type": "deny", "securityLabel": [{"system": ACT_CODE, "code": "HIV"}]}
+    ]
+    store.put(
+        {"resourceType": "Organization", "id": "o1", "name": "Program"},
+        {"resourceType": "Patient", "id": "p1"},
+        permit,
+        *(
+            {
+                "resourceType": "Condition",
+                "id": f"c{number}",
+                "subject": {"reference": "Patient/p1"},
+                "code": {"coding": [{"system": ICD10CM, "code": code}]},
+            }
+            for number, code in enumerate(["I10", "B20", "F10.20"])
+        ),
+    )
+    consents.attest(store.bridge, "c1", by="officer", confirmed=frozenset())
+
+    found = store.get("Condition?_total=accurate&_count=1")
+
+    assert found.body["total"] == 2
+    assert store.get("Condition").references == ["Condition/c0", "Condition/c2"]
+    assert store.get("Condition/c1").status == 404
+    assert store.get("Condition?subject=Patient/p1").body["total"] == 2
+
+
+def test_the_notice_says_under_which_consent(store: Store, patient: str) -> None:
+    outcome = store.get(f"Goal?subject={patient}").body["entry"][-1]
+
+    assert outcome["search"]["mode"] == "outcome"
+    told = outcome["resource"]["issue"][0]["diagnostics"]
+    assert "This record which has been disclosed to you is protected" in told
+    assert "Disclosed under Consent/" in told

@@ -205,11 +205,15 @@ def writes() -> Iterator[tuple[str, str, JsonObject | None, dict[str, str]]]:
 
 @pytest.fixture
 def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Store, Store]]:
+    seed, kind = request.param
+    one = f"sqlite:///{tmp_path / 'one'}.db"
+    if kind == "postgresql":
+        one = request.getfixturevalue("postgres").emptied()
     made = []
-    for name in ("one", "other"):
+    for url in (one, f"sqlite:///{tmp_path / 'other'}.db"):
         numbers = count(1)
         built = bridges.build(
-            Settings(auth="none", database_url=f"sqlite:///{tmp_path / name}.db"),
+            Settings(auth="none", database_url=url),
             now=lambda: NOW,
             new_id=lambda numbers=numbers: f"new-{next(numbers)}",
         )
@@ -217,7 +221,7 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Store
         store.put(*shown())
         consents.attest(built, "c1", by="officer", confirmed=frozenset())
         made.append(store)
-    hide(made[0], request.param)
+    hide(made[0], seed)
     yield made[0], made[1]
     for store in made:
         store.bridge.close()
@@ -229,7 +233,10 @@ def masked(found: Any) -> str:
     return re.sub(r"(_cursor|_before)=[A-Za-z0-9_\-]+", r"\1=…", text)
 
 
-@pytest.mark.parametrize("pair", [1, 2, 3], indirect=True)
+PAIRS = [(1, "sqlite"), (2, "postgresql")]
+
+
+@pytest.mark.parametrize("pair", PAIRS, indirect=True, ids=["sqlite", "postgresql"])
 def test_what_is_withheld_changes_no_answer(pair: tuple[Store, Store]) -> None:
     one, other = pair
     for who in (CLINIC, STRANGER):
@@ -242,7 +249,7 @@ def test_what_is_withheld_changes_no_answer(pair: tuple[Store, Store]) -> None:
         assert masked(one.get(path)) == masked(other.get(path)), path
 
 
-@pytest.mark.parametrize("pair", [1], indirect=True)
+@pytest.mark.parametrize("pair", PAIRS[:1], indirect=True)
 def test_hidden_elements_survive_the_writes_of_others(pair: tuple[Store, Store]) -> None:
     store = pair[0]
     seen = store.get("CarePlan/c1").body

@@ -1,6 +1,7 @@
 """Explaining, attesting and revoking consents; accounting, reviews and the chain of the audit."""
 
 import json
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -34,6 +35,11 @@ def written(**changes: object) -> JsonObject:
     for each in made["provision"]["class"]:
         each["system"] = "http://example.org/class"
     return made
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'records.db'}"
 
 
 @pytest.fixture
