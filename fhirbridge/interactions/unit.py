@@ -70,6 +70,7 @@ class Unit:
         """
         self._refuse_ours(resource, current)
         if not self.gate.is_open:
+            self._refuse_consent(resource)
             resource = self._with_hidden(resource, current)
         if current is None:
             version = resources.create(
@@ -87,6 +88,16 @@ class Unit:
         if self.gate.is_open or current is None:
             return version
         return leaving(self.session, self.gate, version) or replace(version, content=b"")
+
+    def _refuse_consent(self, resource: Resource) -> None:
+        """A Consent restricts everybody: others write one only with a scope that names the type."""
+        held = self.gate.caller.scopes
+        if resource.get("resourceType") != "Consent" or held is None:
+            return
+        if not any(scope.startswith("system/Consent.") for scope in held):
+            raise Forbidden(
+                Issue("forbidden", "To write a Consent needs a scope of its own: system/Consent.")
+            )
 
     def _with_hidden(self, resource: Resource, current: ResourceVersion | None) -> Resource:
         """What the caller could not see of the current version stays."""

@@ -46,6 +46,14 @@ _PARTNER_FIELDS: Mapping[str, JsonObject] = {
     "profile": _word(*PROFILES),
     "allowHttp": _YES_NO,
     "followSeconds": {"type": "number", "minimum": 0.1, "maximum": 604_800},
+    "recipient": {
+        **_maybe(
+            _object(
+                "name", name=_TEXT, npi=_maybe(_TEXT), classes=_list(_TEXT), coveredEntity=_YES_NO
+            )
+        ),
+        "description": "The organization behind it, as consents name it.",
+    },
 }
 _DELIVERY: Mapping[str, JsonObject] = {
     "id": _INTEGER,

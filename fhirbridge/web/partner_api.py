@@ -11,8 +11,8 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.handoffs import partners
-from fhirbridge.jsontypes import JsonObject
-from fhirbridge.partners.registry import Partner
+from fhirbridge.jsontypes import Json, JsonObject
+from fhirbridge.partners.registry import Partner, recipient_json
 from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation
 from fhirbridge.workflow.words import Profile
 
@@ -75,7 +75,7 @@ def _partner(body: JsonObject) -> Partner:
         if not good:
             faults.append(Issue("value", sentence, expression=(f"$.{name}",)))
 
-    known = ("name", "url", "profile", "allowHttp", "followSeconds")
+    known = ("name", "url", "profile", "allowHttp", "followSeconds", "recipient")
     unknown = [name for name in body if name not in known]
     expect("", f"A partner has the fields {', '.join(known)}.", not unknown)
     name, url, follow = body.get("name"), body.get("url"), body.get("followSeconds", 900)
@@ -90,10 +90,35 @@ def _partner(body: JsonObject) -> Partner:
         "Expected a number of seconds from 0.1 to 604800.",
         is_number and 0.1 <= follow <= 7 * 86_400,
     )
+    recipient = body.get("recipient")
+    expect(
+        "recipient",
+        "Expected name, and maybe npi, classes (texts) and coveredEntity, of the organization.",
+        recipient is None or _is_recipient(recipient),
+    )
     if faults:
         raise InvalidContent.of(faults)
-    settings = {"profile": profile, "allowHttp": allow_http, "followSeconds": follow}
+    settings = {
+        "profile": profile,
+        "allowHttp": allow_http,
+        "followSeconds": follow,
+        "recipient": recipient,
+    }
     return Partner.from_settings(str(name), str(url), settings=settings)
+
+
+def _is_recipient(value: Json) -> bool:
+    if not isinstance(value, dict) or value.keys() - {"name", "npi", "classes", "coveredEntity"}:
+        return False
+    classes = value.get("classes", [])
+    return (
+        isinstance(value.get("name"), str)
+        and bool(value["name"])
+        and isinstance(value.get("npi", ""), str)
+        and isinstance(classes, list)
+        and all(isinstance(each, str) for each in classes)
+        and isinstance(value.get("coveredEntity", False), bool)
+    )
 
 
 def _shown(partner: Partner) -> JsonObject:
@@ -104,6 +129,7 @@ def _shown(partner: Partner) -> JsonObject:
         "profile": partner.profile,
         "allowHttp": partner.allow_http,
         "followSeconds": partner.follow_seconds,
+        "recipient": recipient_json(partner.recipient),
         "capabilityAt": to_instant(at) if at else None,
         "software": abilities.software,
         "fhirVersion": abilities.fhir_version,

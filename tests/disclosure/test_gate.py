@@ -10,7 +10,7 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.operations import consents
 from tests.disclosure.support import CLINIC, STRANGER, Store, caller
-from tests.unit.consent.support import consent
+from tests.unit.consent.support import consent, deny
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -229,3 +229,19 @@ def test_the_notice_says_under_which_consent(store: Store, patient: str) -> None
     told = outcome["resource"]["issue"][0]["diagnostics"]
     assert "This record which has been disclosed to you is protected" in told
     assert "Disclosed under Consent/" in told
+
+
+def test_a_consent_is_written_by_others_only_with_a_scope_for_it(store: Store) -> None:
+    store.put({"resourceType": "Patient", "id": "p1"})
+    given = {"resourceType": "Consent", **deny(), "policyRule": {"text": "42 CFR Part 2"}}
+    given.pop("organization")
+    given.pop("patient")
+    del given["id"]
+    everything = caller(CLINIC, scopes=frozenset({"system/*.cruds"}))
+    named = caller(CLINIC, scopes=frozenset({"system/*.cruds", "system/Consent.c"}))
+
+    refused = store.ask("POST", "Consent", given, caller=everything)
+    scoped = store.ask("POST", "Consent", given, caller=named)
+
+    assert refused.status == 403
+    assert scoped.status != 403
