@@ -55,6 +55,14 @@ _PARTNER_FIELDS: Mapping[str, JsonObject] = {
         "description": "The organization behind it, as consents name it.",
     },
 }
+_HOURS: JsonObject = _object(
+    "", days=_list(_TEXT), **{"from": _TEXT, "to": _TEXT}, holidays=_list(_TEXT)
+)
+_PARTNER_MORE: Mapping[str, JsonObject] = {
+    "timezone": _TEXT,
+    "window": {**_HOURS, "description": "Deliveries are sent only then."},
+    "calendar": {**_HOURS, "description": "When its people work, for reminders."},
+}
 _DELIVERY: Mapping[str, JsonObject] = {
     "id": _INTEGER,
     "handoff": _TEXT,
@@ -164,10 +172,12 @@ _OWN: Mapping[str, JsonObject] = {
             ),
         ]
     },
-    "PartnerRequest": _object("name url", **_PARTNER_FIELDS),
+    "PartnerRequest": _object("name url", **_PARTNER_FIELDS, **_PARTNER_MORE, headers=_ANY),
     "Partner": _object(
         "name url profile allowHttp followSeconds transaction batch types",
         **_PARTNER_FIELDS,
+        **_PARTNER_MORE,
+        probe=_ANY,
         capabilityAt=_maybe(_INSTANT),
         software=_TEXT,
         fhirVersion=_TEXT,

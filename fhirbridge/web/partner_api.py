@@ -3,9 +3,10 @@
 Source: design.md section 4
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
@@ -14,6 +15,7 @@ from fhirbridge.handoffs import partners
 from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.partners.registry import Partner, recipient_json
 from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation
+from fhirbridge.workflow.clocks import calendar_of
 from fhirbridge.workflow.words import Profile
 
 _PATH, _TAG = "/partners", "partners"
@@ -75,7 +77,7 @@ def _partner(body: JsonObject) -> Partner:
         if not good:
             faults.append(Issue("value", sentence, expression=(f"$.{name}",)))
 
-    known = ("name", "url", "profile", "allowHttp", "followSeconds", "recipient")
+    known = ("name", "url", "profile", "allowHttp", "followSeconds", *_MORE)
     unknown = [name for name in body if name not in known]
     expect("", f"A partner has the fields {', '.join(known)}.", not unknown)
     name, url, follow = body.get("name"), body.get("url"), body.get("followSeconds", 900)
@@ -90,21 +92,30 @@ def _partner(body: JsonObject) -> Partner:
         "Expected a number of seconds from 0.1 to 604800.",
         is_number and 0.1 <= follow <= 7 * 86_400,
     )
-    recipient = body.get("recipient")
-    expect(
-        "recipient",
-        "Expected name, and maybe npi, classes (texts) and coveredEntity, of the organization.",
-        recipient is None or _is_recipient(recipient),
-    )
+    more = {field: body[field] for field in _MORE if body.get(field) is not None}
+    for field, (kind, words) in _MORE.items():
+        expect(field, words, isinstance(more.get(field, kind()), kind))
+    if not faults:
+        for field in ("window", "calendar"):
+            expect(field, _MORE[field][1], _is_calendar(more.get(field, {})))
+        zone = str(more.get("timezone", "UTC"))
+        expect("timezone", "Expected a time zone name, e.g. America/Denver.", _is_zone(zone))
+        named = more.get("recipient")
+        expect("recipient", _MORE["recipient"][1], named is None or _is_recipient(named))
     if faults:
         raise InvalidContent.of(faults)
-    settings = {
-        "profile": profile,
-        "allowHttp": allow_http,
-        "followSeconds": follow,
-        "recipient": recipient,
-    }
+    settings = {"profile": profile, "allowHttp": allow_http, "followSeconds": follow, **more}
     return Partner.from_settings(str(name), str(url), settings=settings)
+
+
+# field -> its JSON type, and what was expected
+_MORE: Mapping[str, tuple[type, str]] = {
+    "headers": (dict, "Expected header names with their values."),
+    "timezone": (str, "Expected a time zone name, e.g. America/Denver."),
+    "window": (dict, "Expected days, from and to."),
+    "calendar": (dict, "Expected days, from, to and holidays."),
+    "recipient": (dict, "Expected name, npi, classes and coveredEntity."),
+}
 
 
 def _is_recipient(value: Json) -> bool:
@@ -119,6 +130,22 @@ def _is_recipient(value: Json) -> bool:
         and all(isinstance(each, str) for each in classes)
         and isinstance(value.get("coveredEntity", False), bool)
     )
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _is_calendar(data: JsonObject) -> bool:
+    try:
+        calendar_of(data)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _shown(partner: Partner) -> JsonObject:
@@ -136,4 +163,8 @@ def _shown(partner: Partner) -> JsonObject:
         "transaction": abilities.known and abilities.transaction,
         "batch": abilities.known and abilities.batch,
         "types": sorted(abilities.types),
+        "timezone": partner.timezone,
+        "window": dict(partner.window),
+        "calendar": dict(partner.calendar),
+        "probe": dict(partner.probe),
     }

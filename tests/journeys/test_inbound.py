@@ -10,13 +10,18 @@ import pytest
 from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
+from fhirbridge.documents.pull import pull
 from fhirbridge.errors import Conflict, InvalidContent
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import inbound, partners, referrals
 from fhirbridge.handoffs.answer import Answer, answer
 from fhirbridge.handoffs.feed import read_feed
+from fhirbridge.partners.client import PartnerClient
+from fhirbridge.partners.http import Answer as Answered
+from fhirbridge.partners.http import PartnerSession
 from fhirbridge.partners.registry import Partner
 from fhirbridge.web.app import create_app
+from tests.served import Server
 
 START = datetime(2026, 3, 9, 15, tzinfo=UTC)
 PROFILES = {
@@ -53,6 +58,13 @@ def ask(bridge: Bridge, method: str, *path: str, body: Any = None) -> dict[str, 
 
 def refer(bridge: Bridge, *, shape: str = "base") -> str:
     """The EHR posts a patient, an order and a Task; returns the id of the inbound referral."""
+    ask(bridge, "POST", body=referral_bundle(shape))
+    read_feed(bridge)
+    return referrals.list_cases(bridge, direction="inbound")[0].handoff.id
+
+
+def referral_bundle(shape: str) -> dict[str, Any]:
+    """A patient, who asks, an order and a Task, as a transaction."""
     entries = [
         {
             "resourceType": "Patient",
@@ -111,9 +123,7 @@ def refer(bridge: Bridge, *, shape: str = "base") -> str:
     }
     for number, entry in enumerate(bundle["entry"]):
         entry["fullUrl"] = uuid(number)
-    ask(bridge, "POST", body=bundle)
-    read_feed(bridge)
-    return referrals.list_cases(bridge, direction="inbound")[0].handoff.id
+    return bundle
 
 
 def uuid(number: int) -> str:
@@ -248,3 +258,22 @@ def test_a_notification_over_http_is_taken(bridge: Bridge) -> None:
 
     assert answered.status_code == 200
     assert [one.code for one in referrals.list_set_aside(bridge)] == ["unknown-referral"]
+
+
+def test_pull_reads_plans_and_referrals_of_a_patient_as_documents(
+    tmp_path: Path, bridge: Bridge
+) -> None:
+    with Server(tmp_path, "--workers", "1") as ehr:
+        with PartnerClient(PartnerSession(f"{ehr.url}/fhir")) as client:
+            answered = client.send_bundle(referral_bundle("base"))
+            assert isinstance(answered, Answered)
+            assert answered.status == 200
+        with bridge.database.transaction() as session:
+            partners.save(session, bridge, Partner("ehr", f"{ehr.url}/fhir"))
+
+        found = pull(bridge, "ehr", "urn:ehr|p1")
+
+    assert [one.kind for one in found] == ["referral"]
+    document = found[0].document
+    assert document["patient"]["name"]["family"] == "Example"
+    assert document["serviceRequested"]["kind"] == "psychiatry"

@@ -1,0 +1,189 @@
+"""Pull: a patient's plans and referrals from an EHR, as documents with what could not be said.
+
+Nothing is stored: the system that owns the record decides what it takes over.
+Source: design.md section 3
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fhirbridge.bridge import Bridge
+from fhirbridge.conversion.foreign import readable
+from fhirbridge.conversion.to_native import resources_to_native
+from fhirbridge.errors import Conflict, Issue, NotFound
+from fhirbridge.fhir import references
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.native.documents import Kind, schema_of
+from fhirbridge.partners.client import PartnerClient, unreachable
+from fhirbridge.partners.http import Answer
+from fhirbridge.partners.registry import Partner
+from fhirbridge.partners.verdict import read_body
+from fhirbridge.storage import partners as rows
+
+# type -> the search parameter that names the patient
+_SEARCHES: Mapping[str, str] = {
+    "CarePlan": "patient",
+    "Goal": "patient",
+    "Condition": "patient",
+    "MedicationRequest": "patient",
+    "CareTeam": "patient",
+    "ServiceRequest": "patient",
+    "Task": "patient",
+    "Appointment": "patient",
+    "QuestionnaireResponse": "patient",
+}
+_REGISTERS = frozenset(
+    {"Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService"}
+)
+_MOST_READS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """One document that was read from the EHR; `reference` is its plan or order there."""
+
+    kind: Kind
+    reference: str
+    document: JsonObject
+    issues: tuple[Issue, ...]
+
+    def to_json(self) -> JsonObject:
+        """The document with its findings."""
+        return {
+            "kind": self.kind,
+            "reference": self.reference,
+            "document": self.document,
+            "issues": [issue.to_json() for issue in self.issues],
+        }
+
+
+def pull(bridge: Bridge, partner_name: str, patient: str) -> list[Pulled]:
+    """Every plan and referral of a patient at a partner; `patient` is `system|value` or an id.
+
+    Raises NotFound for an unknown partner or patient, Conflict if several have the identifier,
+    PartnerUnreachable if the partner does not answer.
+    """
+    with bridge.database.read() as session:
+        row = rows.get(session, bridge.custodian.id, partner_name)
+    if row is None:
+        raise NotFound(Issue("not-found", f"There is no partner '{partner_name}'."))
+    partner = Partner.from_settings(row.name, row.base_url, settings=row.settings)
+    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+        found = _fetch(client, partner.name, _patient(client, partner.name, patient))
+    base = partner.base_url
+    return [
+        *_plans(bridge, found, base),
+        *_referrals(bridge, found, base),
+    ]
+
+
+def _patient(client: PartnerClient, name: str, wanted: str) -> str:
+    if "|" not in wanted:
+        return f"Patient/{wanted.removeprefix('Patient/')}"
+    found = client.find("Patient", [wanted])
+    if found.failed is not None:
+        raise unreachable(found.failed, name)
+    places = found.references.get(wanted, ())
+    if not places:
+        raise NotFound(Issue("not-found", f"{name} has no patient with this identifier."))
+    if len(places) > 1:
+        words = f"{name} has several patients with this identifier; give an id."
+        raise Conflict(Issue("multiple-matches", words))
+    return places[0]
+
+
+def _fetch(client: PartnerClient, name: str, patient: str) -> dict[str, Resource]:
+    """The patient's resources by `Type/id`, and the people and places that they name."""
+    exchange = client.read(patient)
+    body = read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None
+    if body is None:
+        if isinstance(exchange, Answer) and exchange.status in (404, 410):
+            raise NotFound(Issue("not-found", f"{name} has no such patient."))
+        raise unreachable(exchange, name)
+    found = {patient: body}
+    for resource_type, parameter in _SEARCHES.items():
+        matches = client.search_all(resource_type, [(parameter, patient)])
+        for one in matches if isinstance(matches, list) else []:
+            found[f"{resource_type}/{one.get('id')}"] = one
+    waiting = _registers(found.values())
+    for _ in range(_MOST_READS):
+        reference = next((one for one in waiting if one not in found), "")
+        if not reference:
+            break
+        exchange = client.read(reference)
+        read = (
+            read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None
+        )
+        found[reference] = read or {}
+        waiting += _registers([read] if read else [])
+    return {reference: one for reference, one in found.items() if one}
+
+
+def _registers(resources: Iterable[Resource]) -> list[str]:
+    named = []
+    for resource in resources:
+        for link in references.walk(resource):
+            target = references.parse(str(link.reference.get("reference") or ""))
+            if target.resource_type in _REGISTERS:
+                named.append(references.write(target.resource_type, target.resource_id))
+    return list(dict.fromkeys(named))
+
+
+def _plans(bridge: Bridge, found: Mapping[str, Resource], base: str) -> list[Pulled]:
+    made = []
+    for reference, plan in found.items():
+        if plan["resourceType"] != "CarePlan" or "partOf" in plan:
+            continue
+        kept = {
+            name: one
+            for name, one in found.items()
+            if one["resourceType"] != "CarePlan" or name == reference or _part_of(one, reference)
+        }
+        tried = [
+            _read(bridge, kind, reference, kept, base) for kind in ("aftercare-plan", "enrollment")
+        ]
+        made.append(min(tried, key=lambda one: len(one.issues)))
+    return made
+
+
+def _part_of(plan: Resource, reference: str) -> bool:
+    return any(
+        str(one.get("reference") or "").endswith(reference) for one in plan.get("partOf") or []
+    )
+
+
+def _referrals(bridge: Bridge, found: Mapping[str, Resource], base: str) -> list[Pulled]:
+    made = []
+    for reference, task in found.items():
+        focus = references.parse(str((task.get("focus") or {}).get("reference") or ""))
+        order = references.write(focus.resource_type, focus.resource_id)
+        if task["resourceType"] != "Task" or focus.resource_type != "ServiceRequest":
+            continue
+        if order not in found:
+            continue
+        kept = {
+            name: one
+            for name, one in found.items()
+            if one["resourceType"] in ("Patient", *_REGISTERS)
+            or name in (reference, order)
+            or (one["resourceType"] == "Appointment" and _based_on(one, order))
+        }
+        made.append(_read(bridge, "referral", order, kept, base))
+    return made
+
+
+def _based_on(appointment: Resource, order: str) -> bool:
+    return any(
+        str(one.get("reference") or "").endswith(order) for one in appointment.get("basedOn") or []
+    )
+
+
+def _read(
+    bridge: Bridge, kind: Kind, reference: str, resources: Mapping[str, Resource], base: str
+) -> Pulled:
+    mapping = bridge.mappings[kind]
+    table = mapping.pack.tables.get("referral.snomed")
+    kinds = {code: row.native for code, row in table.reverse.items()} if table else {}
+    pairs = [(f"{base}/{name}", one) for name, one in resources.items()]
+    made = resources_to_native(readable(pairs, base=bridge.settings.base, kinds=kinds), mapping)
+    return Pulled(kind, reference, {"schema": schema_of(kind), **made.document}, made.issues)
