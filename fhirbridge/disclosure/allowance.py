@@ -1,19 +1,22 @@
 """What one caller may see of one patient at one moment: classes of content, or single resources."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 from fhirbridge.consent.classes import CLASSES, CONSENT, COUNSELING_NOTES, parts
 from fhirbridge.consent.decision import Decision, Permit, decide
 from fhirbridge.consent.disclosure import Disclosure
 from fhirbridge.consent.labels import codings_of, labels_of
 from fhirbridge.consent.policy import Policy
+from fhirbridge.consent.purposes import EMERGENCIES
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.knowledge import Knowledge
 from fhirbridge.fhir import references
 from fhirbridge.fhir.primitives import bounds
 from fhirbridge.jsontypes import Resource
+
+_MANY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,54 @@ def allowance_of(known: Knowledge, asked: Disclosure, policy: Policy) -> Allowan
             for provision in consent.provisions
         ),
         decisions=decisions,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    known: Knowledge
+    asked: Disclosure
+    policy: Policy
+    until: datetime
+    allowance: Allowance
+
+
+class Decisions:
+    """What was decided lately, until a consent begins, ends or changes, or a day is over.
+
+    Consents are compared as objects: the same content is read into the same one.
+    """
+
+    def __init__(self) -> None:
+        self._decided: dict[tuple[int, Recipient, str], _Decided] = {}
+
+    def get(
+        self, patient_key: int, known: Knowledge, asked: Disclosure, policy: Policy
+    ) -> Allowance:
+        """As `allowance_of` decides. Emergencies are decided anew every time."""
+        if asked.purpose in EMERGENCIES:
+            return allowance_of(known, asked, policy)
+        key = (patient_key, asked.recipient, asked.purpose)
+        before = self._decided.get(key)
+        if before is not None and before.policy is policy and _is_same(before, known, asked):
+            return before.allowance
+        allowance = allowance_of(known, asked, policy)
+        midnight = datetime.combine(asked.at.date() + timedelta(days=1), time(), asked.at.tzinfo)
+        until = min(known.next_change(asked.at) or midnight, midnight)
+        if len(self._decided) >= _MANY:
+            self._decided.clear()
+        self._decided[key] = _Decided(known, asked, policy, until, allowance)
+        return allowance
+
+
+def _is_same(before: _Decided, known: Knowledge, asked: Disclosure) -> bool:
+    one, other = before.known, known
+    return (
+        before.asked.at <= asked.at < before.until
+        and len(one.consents) == len(other.consents)
+        and all(a is b for a, b in zip(one.consents, other.consents, strict=True))
+        and one.birth_date == other.birth_date
+        and one.recipients == other.recipients
     )
 
 

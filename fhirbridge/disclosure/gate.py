@@ -18,7 +18,7 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.consent.redaction import View, redact
 from fhirbridge.consent.written import read_consent
 from fhirbridge.disclosure import knowledge
-from fhirbridge.disclosure.allowance import Allowance, about_resource, allowance_of, question
+from fhirbridge.disclosure.allowance import Allowance, Decisions, about_resource, question
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.knowledge import Knowledge
 from fhirbridge.fhir import wire
@@ -48,9 +48,11 @@ class Place:
 class Gate:
     """What one caller may see. It remembers what it decided until the request ends."""
 
-    def __init__(self, caller: Caller, place: Place) -> None:
+    def __init__(self, caller: Caller, place: Place, decisions: Decisions | None = None) -> None:
+        """`decisions` are those of other requests to the same database."""
         self.caller = caller
         self.place = place
+        self._decisions = decisions or Decisions()
         self._known: dict[int, Knowledge] = {}
         self._allowed: dict[int, Allowance] = {}
         self._seen: dict[str, bool] = {}
@@ -103,7 +105,7 @@ class Gate:
         if found is None:
             known = self.known(session, patient_key)
             asked = question(self.caller, self.recipient, known, self.place.now)
-            found = allowance_of(known, asked, self.place.policy)
+            found = self._decisions.get(patient_key, known, asked, self.place.policy)
             self._allowed[patient_key] = found
         return found
 

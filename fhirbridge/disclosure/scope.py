@@ -14,7 +14,7 @@ from fhirbridge.consent.classes import CONSENT, both, permitted_rows
 from fhirbridge.consent.purposes import EMERGENCIES
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure import knowledge
-from fhirbridge.disclosure.allowance import Allowance, allowance_of, question
+from fhirbridge.disclosure.allowance import Allowance, Decisions, question
 from fhirbridge.disclosure.gate import Gate, narrowed
 from fhirbridge.search.clauses import Clause
 from fhirbridge.search.parameter_types.reference import ReferenceCriterion
@@ -39,6 +39,7 @@ class Memory:
     """Scopes over all patients, by caller, until a consent is written, begins or ends."""
 
     def __init__(self) -> None:
+        self.decisions = Decisions()
         self._scopes: dict[tuple[int, Recipient, str], _Remembered] = {}
 
     def get(self, session: Session, gate: Gate) -> Scope:
@@ -48,7 +49,7 @@ class Memory:
         state = consents.state_of_knowledge(session, place.custodian_id)
         known = self._scopes.get(key)
         if known is None or known.state != state or known.until <= place.now:
-            scope, until = _over_all(session, gate)
+            scope, until = _over_all(session, gate, self.decisions)
             known = _Remembered(state, until, scope)
             self._scopes[key] = known
         return known.scope
@@ -72,7 +73,7 @@ def scope_of(
         return _scope(session, gate, allowed)
     if memory is not None:
         return memory.get(session, gate)
-    return _over_all(session, gate)[0]
+    return _over_all(session, gate, Decisions())[0]
 
 
 def _patients_of(query: SearchQuery) -> frozenset[int]:
@@ -94,7 +95,7 @@ def _patients_of(query: SearchQuery) -> frozenset[int]:
     return frozenset()
 
 
-def _over_all(session: Session, gate: Gate) -> tuple[Scope, datetime]:
+def _over_all(session: Session, gate: Gate, decisions: Decisions) -> tuple[Scope, datetime]:
     place = gate.place
     caller = gate.caller
     if caller.purpose in EMERGENCIES:
@@ -114,7 +115,7 @@ def _over_all(session: Session, gate: Gate) -> tuple[Scope, datetime]:
                 session, place.custodian_id, key, by_patient.get(key, ()), zone=place.zone
             )
         asked = question(caller, gate.recipient, known, place.now)
-        found = allowance_of(known, asked, place.policy)
+        found = decisions.get(key, known, asked, place.policy)
         changes_at = known.next_change(place.now)
         until = min(until, changes_at or until)
         if found.classes or found.by_resource:

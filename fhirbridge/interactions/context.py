@@ -39,7 +39,9 @@ class Context:
     def __post_init__(self) -> None:
         """Guard what leaves, whoever made the context."""
         if self.given_gate is None:
-            object.__setattr__(self, "given_gate", Gate(self.caller, self._place()))
+            object.__setattr__(
+                self, "given_gate", Gate(self.caller, self._place(), self.memory.decisions)
+            )
 
     @property
     def gate(self) -> Gate:
