@@ -242,7 +242,10 @@ def _sort_expression(builder: Builder, sort: SortKey, row: str, key: str) -> Sql
         return Sql(f"{row}.last_updated")
     alias = builder.alias("s")
     low, high = _SORT_COLUMNS[parameter.type]
-    column = f"MAX({alias}.{high})" if sort.descending else f"MIN({alias}.{low})"
+    # As an expression, or an index in the order of the values would be read from its end.
+    plain = f"{alias}.{high if sort.descending else low}"
+    value = f"{plain} || ''" if parameter.type in _TEXTS else f"+{plain}"
+    column = f"{'MAX' if sort.descending else 'MIN'}({value})"
     where = joined(
         [
             Sql(f"{alias}.resource_key = {key}"),

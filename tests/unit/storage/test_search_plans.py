@@ -100,3 +100,12 @@ def test_probe_of_another_clause_is_an_index_look_up(shelf: Shelf) -> None:
         r"|.*using (ix_index_tokens_resource|index_tokens_pkey) on index_tokens"
     )
     assert any(probe.match(plan) for plan in plans)
+
+
+@pytest.mark.parametrize("text", ["_sort=-date", "_sort=date"])
+def test_sorting_looks_at_the_matches_only(shelf: Shelf, text: str) -> None:
+    plans = plans_of(shelf, "CarePlan", f"patient=p1&{text}")
+
+    look_up = re.compile(r".*(resource_key=\?|Index Cond: .*resource_key)")
+    assert any(look_up.match(plan) for plan in plans)
+    assert not any(plan.endswith("PRIMARY KEY (custodian_id=? AND parameter=?)") for plan in plans)
