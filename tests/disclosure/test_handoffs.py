@@ -1,6 +1,7 @@
 """Consent decides when a handoff is sent: what goes, what stays, and why."""
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from fhirbridge.handoffs import partners, view
 from fhirbridge.handoffs.deliver import attempt
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.jsontypes import JsonObject
+from fhirbridge.operations import consents as operations
 from fhirbridge.partners.registry import Partner
 from fhirbridge.storage import audit, consents
 from fhirbridge.storage.consents import Mark
@@ -197,3 +199,44 @@ def _end_all(bridge: Bridge, clock: Clock) -> None:
                 effective_at=clock(),
             )
             consents.add_mark(session, bridge.custodian.id, mark)
+
+
+def test_a_revocation_waits_for_what_is_on_the_wire(
+    bridge: Bridge, ehr: responses.RequestsMock, clock: Clock
+) -> None:
+    """Nothing begins after the effective time, and what had begun before is named."""
+    outbox_id = int(send(bridge))
+    with bridge.database.read() as session:
+        found = consents.by_patient(session, bridge.custodian.id)
+    permits = [each.consent_id for listed in found.values() for each in listed]
+    revocations: list[operations.Revocation] = []
+    on_the_wire, revoking = threading.Event(), threading.Event()
+
+    def take(request: Any) -> tuple[int, dict[str, str], str]:
+        on_the_wire.set()
+        assert revoking.wait(20)
+        clock.time += timedelta(seconds=5)
+        return 400, {}, ""
+
+    def revoke_all() -> None:
+        assert on_the_wire.wait(20)
+        for number, name in enumerate(permits):
+            found = operations.revoke(
+                bridge, name, by="officer", sleep=lambda _: revoking.set(), wait_seconds=2000
+            )
+            revocations.append(found)
+            assert number or found.in_flight == (outbox_id,)
+
+    ehr.add_callback(responses.POST, BASE, callback=take)
+    officer = threading.Thread(target=revoke_all)
+    officer.start()
+
+    attempt(bridge, "worker", chance=lambda: 1.0)
+    officer.join(30)
+
+    assert not officer.is_alive()
+    first = revocations[0]
+    assert first.effective_at == datetime(2026, 6, 1, 12, 0, 5, tzinfo=UTC)
+    assert [each.recipient for each in first.holders] == ["Springfield Example Clinic"]
+    assert attempt(bridge, "worker", chance=lambda: 1.0) is None
+    assert len([call for call in ehr.calls if call.request.method == "POST"]) == 1
