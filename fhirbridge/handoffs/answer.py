@@ -20,6 +20,7 @@ from fhirbridge.fhir.validation import check
 from fhirbridge.handoffs.events import Event, take
 from fhirbridge.handoffs.referrals import resolve
 from fhirbridge.handoffs.tasks import circumstances, read, with_state
+from fhirbridge.handoffs.withdrawing import withdraw_there
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.storage import handoffs, resources
 from fhirbridge.storage.handoffs import HandoffRow
@@ -101,10 +102,12 @@ def answer(bridge: Bridge, handoff_id: str, given: Answer) -> Answered:
 
     Raises NotFound; InvalidContent where a reason, a text or a time is missing; Conflict for a move
     that is not allowed from where it stands, and for entering by hand without saying how it was
-    heard.
+    heard; PartnerUnreachable if a withdrawal does not reach the partner.
     """
     _check(given)
     handoff_id = resolve(bridge, handoff_id)
+    if given.action == "withdraw":
+        withdraw_there(bridge, handoff_id, by_text=given.text)
     with bridge.database.transaction() as session:
         handoff = handoffs.get(session, bridge.custodian.id, handoff_id, locked=True)
         if handoff is None:

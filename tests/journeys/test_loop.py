@@ -276,3 +276,18 @@ def test_a_reply_by_phone_moves_the_same_task_and_is_marked(bridge: Bridge, ehr:
     assert task["status"] == "accepted"
     assert "Transcribed" in task["note"][-1]["text"]
     assert {one.value for one in next_states(S.ACCEPTED)} == set(shown.to_json()["mayBecome"])
+
+
+def test_a_withdrawal_reaches_the_partners_task_and_waits_for_its_word(
+    bridge: Bridge, ehr: Ehr
+) -> None:
+    handoff_id, task = task_at(ehr, bridge, "withdraw")
+
+    done = answer(bridge, handoff_id, Answer("withdraw", text="The client moved away.", by="ana"))
+    asked = ehr.get(f"Task/{task['id']}")
+    ehr.put({**asked, "status": "cancelled", "businessStatus": {"coding": [{"code": "6.0"}]}})
+    follow(bridge, handoff_id)
+
+    assert done.state is S.CANCEL_REQUESTED
+    assert asked["businessStatus"]["coding"][0]["code"] == "5.2"
+    assert state_of(bridge, handoff_id) == "cancelled"

@@ -1,0 +1,112 @@
+"""Around handoffs, on both databases: alerts, quarantine, circuits, keys, clocks and the feed."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fhirbridge import bridge as bridges
+from fhirbridge.bridge import Bridge
+from fhirbridge.config import Settings
+from fhirbridge.handoffs.tasks import circumstances
+from fhirbridge.storage import alerts, changes, circuits, handoff_keys, quarantine, resources
+from fhirbridge.storage.alerts import Alert
+from fhirbridge.storage.handoff_keys import Clock
+from fhirbridge.storage.handoffs import HandoffRow, put
+from fhirbridge.storage.quarantine import Kept
+from fhirbridge.storage.session import Session
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+TYPES = ("Task", "Appointment")
+
+
+@pytest.fixture
+def bridge(database_url: str) -> Iterator[Bridge]:
+    built = bridges.build(Settings(database_url=database_url), now=lambda: NOW)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def session(bridge: Bridge) -> Iterator[Session]:
+    with bridge.database.transaction() as opened:
+        yield opened
+
+
+def test_an_alert_is_raised_once_and_counted_until_it_is_closed(
+    bridge: Bridge, session: Session
+) -> None:
+    mine = bridge.custodian.id
+    alert = Alert("down ehr", "partner-down", NOW, partner="ehr")
+
+    raised = [alerts.raise_once(session, mine, alert) for _ in range(3)]
+    counted = alerts.list_alerts(session, mine)[0].count
+    closed = [alerts.close(session, mine, "down ehr", now=NOW) for _ in range(2)]
+
+    assert (raised, counted, closed) == ([True, False, False], 3, [True, False])
+    assert alerts.list_alerts(session, mine) == []
+    assert len(alerts.list_alerts(session, mine, with_closed=True)) == 1
+
+
+def test_the_same_event_is_set_aside_once(bridge: Bridge, session: Session) -> None:
+    mine = bridge.custodian.id
+    kept = Kept("ehr", "rest", "Task/1", "2", "unknown-referral", "Why.", b"{}", NOW)
+
+    fresh = [quarantine.keep(session, mine, kept) for _ in range(2)]
+    found = quarantine.list_kept(session, mine)
+    settled = quarantine.settle(session, mine, found[0].id, by="ana", now=NOW)
+
+    assert (fresh, settled) == ([True, False], True)
+    assert quarantine.list_kept(session, mine) == []
+
+
+def test_a_circuit_opens_after_failures_in_a_row_and_closes_with_an_answer(
+    bridge: Bridge, session: Session
+) -> None:
+    mine = bridge.custodian.id
+
+    opened = [
+        circuits.failed(session, mine, "ehr", pause_seconds=5, now=NOW)
+        for _ in range(circuits.TRIPS_AT + 1)
+    ]
+    until = circuits.get(session, mine, "ehr").open_until
+    closed = circuits.answered(session, mine, "ehr", now=NOW)
+
+    assert opened == [False, False, True, False]
+    assert until == NOW + timedelta(seconds=5)
+    assert closed
+    assert circuits.tripped(session, mine) == []
+
+
+def test_a_handoff_is_known_under_its_keys_and_rings_when_it_is_due(
+    bridge: Bridge, session: Session
+) -> None:
+    mine = bridge.custodian.id
+    put(session, mine, HandoffRow("h1", "referral", "s", "r", 1, "ehr", 7, "sent", NOW, NOW))
+
+    handoff_keys.note(session, mine, "h1", ["Task/1", "", "Task/1"])
+    handoff_keys.note(session, mine, "h1", ["Task/1", "ehr Task/9"])
+    handoff_keys.set_clock(session, mine, Clock("h1", "sent", NOW, 0, NOW))
+
+    assert handoff_keys.known_as(session, mine, ["ehr Task/9", "other"]) == ["h1"]
+    ringing = handoff_keys.next_ringing(session, mine, now=NOW)
+    assert ringing is not None
+    assert ringing.handoff_id == "h1"
+    assert handoff_keys.next_ringing(session, mine, now=NOW - timedelta(seconds=1)) is None
+
+
+def test_the_feed_gives_versions_in_order_to_one_reader_at_a_time(
+    bridge: Bridge, session: Session
+) -> None:
+    mine = bridge.custodian.id
+    for kind, name in (("Task", "t1"), ("Patient", "p1"), ("Appointment", "a1"), ("Task", "t2")):
+        resource = {"resourceType": kind}
+        resources.create(session, circumstances(bridge), resource, resource_id=name)
+
+    found = changes.after(session, mine, 0, types=TYPES)
+    first = changes.advance(session, mine, "referrals", known=0, seq=found[0].seq)
+    late = changes.advance(session, mine, "referrals", known=0, seq=found[1].seq)
+
+    assert [one.reference for one in found] == ["Task/t1", "Appointment/a1", "Task/t2"]
+    assert (first, late) == (True, False)
+    assert changes.position(session, mine, "referrals") == found[0].seq
