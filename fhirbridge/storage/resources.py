@@ -25,6 +25,7 @@ from fhirbridge.storage.versions import (
     COLUMNS,
     Labels,
     ResourceVersion,
+    classify,
     insert_resource,
     insert_version,
     labels_of,
@@ -232,11 +233,16 @@ def _write(
 
 
 def derive_again(session: Session, circumstances: Circumstances, version: ResourceVersion) -> None:
-    """Rebuild the rows that are made from a current version; its labels stay."""
+    """Rebuild what is made from a current version; its class may become stricter, never wider."""
     _clear(session, version.key)
     if not version.deleted:
         resource = wire.parse(version.content)
         labels = labels_of(session, version.key)
+        content_class = stored_class(resource, labels.content_class)
+        if content_class != labels.content_class:
+            labels = replace(labels, content_class=content_class)
+            point_to(session, version, labels)
+            classify(session, version.key, content_class)
         patients = patients_of(resource, bases=circumstances.bases)
         _derive(session, circumstances, version.key, resource, patients=patients, labels=labels)
 

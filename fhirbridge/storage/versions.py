@@ -96,6 +96,11 @@ _UPDATE_RESOURCE = Statement(
         content_class=bindparam("new_content_class"),
     )
 )
+_CLASSIFY = Statement(
+    sa.update(tables.resource_versions)
+    .where(_v.resource_key == bindparam("of_key"), _v.content_class == sa.literal_column("''"))
+    .values(content_class=bindparam("new_content_class"))
+)
 _INSERT_VERSION = Statement(
     sa.insert(tables.resource_versions),
     columns=[
@@ -185,6 +190,11 @@ def point_to(session: Session, version: ResourceVersion, labels: Labels) -> None
         new_patient_key=labels.patient_key,
         new_content_class=labels.content_class,
     )
+
+
+def classify(session: Session, key: int, content_class: str) -> None:
+    """Give all versions of a resource that have no class this one."""
+    session.rows(_CLASSIFY, of_key=key, new_content_class=content_class)
 
 
 def insert_version(session: Session, version: ResourceVersion, labels: Labels) -> None:

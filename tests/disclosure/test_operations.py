@@ -12,6 +12,9 @@ from fhirbridge.errors import Conflict, NotFound
 from fhirbridge.fhir.validation import check as validate
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.operations import audits, consents
+from fhirbridge.storage import tables
+from fhirbridge.storage.reindex import reindex
+from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.tables import audit_events
 from tests.disclosure.support import CLINIC, STRANGER, Store, caller
 from tests.unit.consent.support import consent
@@ -173,3 +176,19 @@ def test_audit_events_of_others_follow_our_own(record: Store) -> None:
         link = following[0].partition("/fhir/")[2] if following else ""
 
     assert pages == [["audit-2", "audit-1"], ["theirs"]]
+
+
+def test_a_reindex_classifies_what_an_older_version_stored(record: Store) -> None:
+    bridge = record.bridge
+    for table in (tables.resources, tables.resource_versions):
+        with bridge.database.transaction() as session:
+            session.execute(sa.update(table).values(content_class=""))
+    before = record.get("MedicationRequest/m1").status
+
+    circumstances = Circumstances(
+        custodian_id=bridge.custodian.id, now=bridge.now(), zone=bridge.settings.zone
+    )
+    reindex(bridge.database, circumstances, report=lambda _: None)
+
+    assert (before, record.get("MedicationRequest/m1").status) == (404, 200)
+    assert record.get("MedicationRequest").body["total"] == 1
