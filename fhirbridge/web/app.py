@@ -11,7 +11,17 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.validation import check
 from fhirbridge.partners import jwks
-from fhirbridge.web import api, auth, compression, errors, fhir_api, health, notifications, smart
+from fhirbridge.web import (
+    api,
+    auth,
+    compression,
+    errors,
+    fhir_api,
+    health,
+    notifications,
+    smart,
+    trail,
+)
 from fhirbridge.web.door import Door
 
 
@@ -27,6 +37,7 @@ def create_app(bridge: Bridge) -> Flask:
     errors.register(app)
     tokens = Tokens(bridge, jwks.fetch)
     auth.register(app, bridge, tokens)
+    trail.register(app, bridge)
     compression.register(app)
     app.register_blueprint(smart.blueprint(bridge, tokens))
     app.register_blueprint(fhir_api.blueprint(bridge))
