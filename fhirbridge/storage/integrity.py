@@ -96,7 +96,8 @@ def local_references(resource: Resource, bases: tuple[str, ...]) -> Iterator[Loc
                 )
             )
         if target:
-            yield LocalReference(f"{found.path}.reference", target)
+            version_id = references.parse(text).version_id
+            yield LocalReference(f"{found.path}.reference", target, version_id)
 
 
 def write(
@@ -146,18 +147,6 @@ def dangling(session: Session, keys: Collection[int]) -> dict[int, set[int]]:
     return found
 
 
-def _runs(keys: Collection[int]) -> Iterator[tuple[int, int]]:
-    """First and last of what follows one another: resources written together do."""
-    run: list[int] = []
-    for key in sorted(keys):
-        if run and key != run[-1] + 1:
-            yield run[0], run[-1]
-            run = []
-        run.append(key)
-    if run:
-        yield run[0], run[-1]
-
-
 def has_version(session: Session, custodian_id: int, reference: LocalReference) -> bool:
     """False if the reference names a version that never was."""
     number = reference.version_id
@@ -174,6 +163,18 @@ def has_version(session: Session, custodian_id: int, reference: LocalReference) 
         version_id=int(number),
     )
     return bool(rows)
+
+
+def _runs(keys: Collection[int]) -> Iterator[tuple[int, int]]:
+    """First and last of what follows one another: resources written together do."""
+    run: list[int] = []
+    for key in sorted(keys):
+        if run and key != run[-1] + 1:
+            yield run[0], run[-1]
+            run = []
+        run.append(key)
+    if run:
+        yield run[0], run[-1]
 
 
 def referrers(session: Session, custodian_id: int, target: str) -> list[str]:
