@@ -1,9 +1,9 @@
 """The FHIR REST API under load: `python -m benchmarks --only rest [--peers-python PATH]`.
 
 One run on one machine, two workers under granian. Each figure of ours stands between two of the
-floor, its ratio is to their mean. First without authentication (diagnostic), then with token,
-consent and audit, where the floor commits an audit row for every request too. Peers are measured
-where the Python that is named, or this one, has them.
+floor, its ratio is to their mean. First without authentication (diagnostic), then with the token of
+a system of the custodian's own and an audit row for every request, which the floor commits too.
+Peers are measured where the Python that is named, or this one, has them.
 """
 
 import contextlib
@@ -16,12 +16,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
+from uuid import uuid4
+
+from joserfc import jwt
+from joserfc.jwk import ECKey
+from joserfc.jws import JWSRegistry
 
 from benchmarks import servers
 from benchmarks.load import Asked, measure
 from benchmarks.servers import Server
 from benchmarks.timing import Row
+from fhirbridge import bridge as bridges
+from fhirbridge.access import clients, keys
+from fhirbridge.config import Settings
+from fhirbridge.partners.token import ASSERTION_TYPE
 
 PATIENTS = 50
 PLANS_OF_A_PATIENT = 10
@@ -31,6 +42,10 @@ ROUNDS = 2
 
 GOAL_MEMORY = 200.0
 JSON = {"Content-Type": "application/fhir+json"}
+
+
+# The headers of a request, a token that is still accepted among them.
+Speak: TypeAlias = Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -49,29 +64,29 @@ class Seeded:
     """What a server was given before the clock runs, and how to speak to it."""
 
     server: Server
-    headers: Mapping[str, str]
+    speak: Speak
     patients: tuple[str, ...]
     plans: tuple[str, ...]
 
 
 def _reads(seeded: Seeded) -> Asked:
     paths = tuple(f"/CarePlan/{one}" for one in seeded.plans)
-    return Asked(paths, headers=seeded.headers)
+    return Asked(paths, headers=seeded.speak())
 
 
 def _searches(seeded: Seeded) -> Asked:
     paths = tuple(f"/CarePlan?subject=Patient/{one}" for one in seeded.patients)
-    return Asked(paths, headers=seeded.headers)
+    return Asked(paths, headers=seeded.speak())
 
 
 def _creates(seeded: Seeded) -> Asked:
     body = json.dumps(plan(f"Patient/{seeded.patients[0]}")).encode()
-    return Asked(("/CarePlan",), "POST", body, {**JSON, **seeded.headers})
+    return Asked(("/CarePlan",), "POST", body, {**JSON, **seeded.speak()})
 
 
 def _transactions(seeded: Seeded) -> Asked:
     body = json.dumps(transaction()).encode()
-    return Asked(("",), "POST", body, {**JSON, **seeded.headers})
+    return Asked(("",), "POST", body, {**JSON, **seeded.speak()})
 
 
 WORK = (
@@ -143,9 +158,10 @@ def transaction() -> dict[str, object]:
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 
 
-def seed(server: Server, headers: Mapping[str, str]) -> Seeded:
+def seed(server: Server, speak: Speak = dict) -> Seeded:
     """Give a server its patients and plans, by ordinary creates."""
     opener = build_opener(ProxyHandler({}))
+    headers = speak()
 
     def create(resource: Mapping[str, object]) -> str:
         request = Request(  # noqa: S310
@@ -165,29 +181,77 @@ def seed(server: Server, headers: Mapping[str, str]) -> Seeded:
         for patient in patients
         for _ in range(PLANS_OF_A_PATIENT)
     ]
-    return Seeded(server, headers, tuple(patients), tuple(plans))
+    return Seeded(server, speak, tuple(patients), tuple(plans))
 
 
 def rows(peers_python: str = sys.executable) -> list[Row]:
-    """All figures: the table without authentication."""
+    """All figures of both tables."""
     with tempfile.TemporaryDirectory(prefix="fhirbridge-rest-") as folder:
-        return list(_table(Path(folder), peers_python))
+        plain, audited = Path(folder) / "plain", Path(folder) / "audited"
+        plain.mkdir()
+        audited.mkdir()
+        return [*_table(plain, peers_python), *_table(audited, "")]
 
 
 def _table(folder: Path, peers_python: str) -> Iterator[Row]:
-    name = "auth none (diagnostic)"
+    """One table; the audited one, with tokens, where no peers are asked for."""
+    is_audited = not peers_python
+    name = "token and audit" if is_audited else "auth none (diagnostic)"
     yield Row(f"disk, {name}", "durable 4 kB writes, first", probe(folder), "/s")
     with contextlib.ExitStack() as stack:
-        floor = seed(stack.enter_context(servers.floor_server(folder)), {})
+        floor = seed(stack.enter_context(servers.floor_server(folder, audit=is_audited)))
         url = f"sqlite:///{folder}/bridge.db"
-        own = seed(stack.enter_context(servers.ours(url, {"AUTH": "none"})), {})
-        peers = [seed(one, {}) for one in _peers(stack, peers_python, folder)]
+        settings = {"AUTH": "smart" if is_audited else "none"}
+        client = Client(url) if is_audited else None
+        server = stack.enter_context(servers.ours(url, settings))
+        own = seed(server, client.at(server) if client else dict)
+        peers = [seed(one) for one in _peers(stack, peers_python, folder)] if peers_python else []
         for work in WORK:
             yield from _figures(work, name, floor, own, peers)
         yield Row(name, "memory of a worker", own.server.memory(), "MB", None, GOAL_MEMORY)
         for peer in peers:
             yield Row(name, f"memory of {peer.server.name}", peer.server.memory(), "MB")
     yield Row(f"disk, {name}", "durable 4 kB writes, last", probe(folder), "/s")
+
+
+class Client:
+    """A system of the custodian, registered in a database, that asks for tokens."""
+
+    def __init__(self, url: str) -> None:
+        self._key = ECKey.import_key(keys.new_key().private)
+        jwks = {"keys": [self._key.as_dict(private=False)]}
+        wanted = clients.Client(
+            name="Benchmark", purposes=("TREAT",), scopes=("system/*.cruds",), jwks=jwks
+        )
+        bridge = bridges.build(Settings(database_url=url))
+        self._client_id = clients.add(bridge, wanted).client_id
+        bridge.close()
+
+    def at(self, server: Server) -> Speak:
+        """What gives the headers for a server, with a fresh token."""
+        address = server.base.removesuffix("/fhir") + "/auth/token"
+
+        def speak() -> Mapping[str, str]:
+            claims = {
+                "iss": self._client_id,
+                "sub": self._client_id,
+                "aud": address,
+                "exp": int(time.time()) + 240,
+                "jti": str(uuid4()),
+            }
+            head = {"typ": "JWT", "alg": "ES384", "kid": self._key.kid}
+            registry = JWSRegistry(algorithms=["ES384"])
+            form = {
+                "grant_type": "client_credentials",
+                "scope": "system/*.cruds",
+                "client_assertion_type": ASSERTION_TYPE,
+                "client_assertion": jwt.encode(head, claims, self._key, registry=registry),
+            }
+            opener = build_opener(ProxyHandler({}))
+            with opener.open(address, urlencode(form).encode(), timeout=60) as answer:
+                return {"Authorization": f"Bearer {json.load(answer)['access_token']}"}
+
+        return speak
 
 
 def _peers(stack: contextlib.ExitStack, python: str, folder: Path) -> Iterator[Server]:
