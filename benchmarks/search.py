@@ -110,13 +110,16 @@ class _Explainer:
 
     def __init__(self, session: Session) -> None:
         self._driver = session.driver
-        self._prefix = "EXPLAIN QUERY PLAN "
-        if session.connection.dialect.name != "sqlite":
-            self._prefix = "EXPLAIN "
+        self._is_sqlite = session.connection.dialect.name == "sqlite"
         self.steps: list[str] = []
 
     def execute(self, text: str, parameters: Sequence[Any] = ()) -> Any:
-        plan = self._driver.execute(self._prefix + text, parameters).fetchall()
+        if self._is_sqlite:
+            plan = self._driver.execute(f"EXPLAIN QUERY PLAN {text}", parameters).fetchall()
+        else:  # PostgreSQL reads a small table from end to end, whatever indexes there are
+            self._driver.execute("SET LOCAL enable_seqscan = off")
+            plan = self._driver.execute(f"EXPLAIN {text}", parameters).fetchall()
+            self._driver.execute("SET LOCAL enable_seqscan = on")
         self.steps += [str(row[-1]) for row in plan]
         return self._driver.execute(text, parameters)
 
