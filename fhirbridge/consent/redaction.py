@@ -62,6 +62,8 @@ def redact(resource: Resource, view: View, *, of_class: str) -> Resource | None:
         inside = [each for each in kept["contained"] if f"#{each.get('id')}" not in hidden]
         kept = {name: value for name, value in kept.items() if name != "contained"}
         kept = {**kept, "contained": inside} if inside else kept
+    if view.is_limited:
+        kept = _without_inner(kept, view)
     stripped = _Stripping(view, hidden).strip(kept, resource_type)
     if stripped is None:
         return None
@@ -135,6 +137,33 @@ def _hidden_contained(resource: Resource, view: View) -> frozenset[str]:
         for each in (contained if isinstance(contained, list) else ())
         if isinstance(each, dict) and not _may_be_contained(each, view)
     )
+
+
+def _without_inner(resource: Resource, view: View) -> Resource:
+    """The resources inside of one, each without what it would lose alone."""
+    kept = resource
+    if kept.get("contained"):
+        kept = {**kept, "contained": [_inner(each, view) for each in kept["contained"]]}
+    if kept["resourceType"] == "Bundle" and kept.get("entry"):
+        entries = [_entry(each, view) for each in kept["entry"]]
+        kept = {**kept, "entry": [each for each in entries if each is not None]}
+    return resource if kept == resource else kept
+
+
+def _inner(contained: Resource, view: View) -> Resource:
+    of_class = content_class(contained)
+    kept = _without_elements(
+        contained, element_classes(str(contained["resourceType"]), of_class), view
+    )
+    return {name: value for name, value in kept.items() if name != "text"}
+
+
+def _entry(entry: JsonObject, view: View) -> JsonObject | None:
+    resource = entry.get("resource")
+    if not isinstance(resource, dict):
+        return entry
+    kept = redact(resource, view, of_class=content_class(resource))
+    return None if kept is None else {**entry, "resource": kept}
 
 
 def _may_be_contained(contained: Resource, view: View) -> bool:

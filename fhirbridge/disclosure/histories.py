@@ -6,7 +6,8 @@ Source: R4 http.html#history; design.md section 9
 from collections.abc import Iterator
 from itertools import islice
 
-from fhirbridge.disclosure.gate import Gate
+from fhirbridge.consent.purposes import EMERGENCIES
+from fhirbridge.disclosure.gate import Gate, narrowed
 from fhirbridge.disclosure.leaving import disclosed
 from fhirbridge.storage import history, resources
 from fhirbridge.storage.history import Place, Span
@@ -33,7 +34,12 @@ def versions(
     before: int | None,
     span: Span,
 ) -> list[ResourceVersion]:
-    """Versions whose `seq` is below `before`, at most `count`, under the caller's numbers."""
+    """Versions whose `seq` is below `before`, at most `count`, under the caller's numbers.
+
+    An emergency opens the history of one resource, not those of all.
+    """
+    if not place.resource_id and gate.caller.purpose in EMERGENCIES:
+        gate = Gate(narrowed(gate.caller), gate.place)
     return list(islice(_walk(session, gate, place, before, span), count))
 
 

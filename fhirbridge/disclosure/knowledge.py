@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from types import MappingProxyType
 
+from fhirbridge.consent.purposes import folded
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.consent.written import Origin, WrittenConsent, read_consent
 from fhirbridge.fhir import wire
@@ -18,6 +19,11 @@ from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 
 _KNOWN = 20_000
+# Whom a Consent may refer to as an actor, as far as they have a name or identifiers.
+_ACTORS = frozenset(
+    {"CareTeam", "Group", "Organization", "Patient", "Practitioner", "PractitionerRole"}
+    | {"Device", "RelatedPerson"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,19 @@ def birth_date_of(patient: Resource) -> date | None:
     except ValueError:
         return None
     return (last - timedelta(days=1)).date()
+
+
+def takes_name(resource: Resource, stored: Resource, recipient: Recipient) -> bool:
+    """True if a change gives somebody whom a Consent may name the name of a recipient."""
+    if resource.get("resourceType") not in _ACTORS:
+        return False
+    return _is_named(resource, recipient) and not _is_named(stored, recipient)
+
+
+def _is_named(resource: Resource, recipient: Recipient) -> bool:
+    found = _recipient(resource)
+    shared = set(found.identifiers).intersection(recipient.identifiers)
+    return bool(shared) or folded(found.name) == folded(recipient.name)
 
 
 def _recipients(

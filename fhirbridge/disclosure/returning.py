@@ -19,7 +19,10 @@ def with_hidden(written: Resource, stored: Resource, shown: Resource) -> Resourc
     hidden = removed_elements(stored, shown)
     for name, value in hidden.items():
         if name not in _KEPT:
-            whole[name] = _joined(whole.get(name), value, shown.get(name))
+            seen = shown.get(name)
+            whole[name] = (
+                value if whole.get(name) == seen else _joined(whole.get(name), value, seen)
+            )
     if hidden and "text" in stored:
         whole["text"] = narrate(whole)
     elif written.get("text") == shown.get("text") and "text" in stored:
@@ -36,7 +39,55 @@ def _joined(written: Json, stored: Json, shown: Json) -> Json:
         return stored
     seen = shown if isinstance(shown, list) else []
     given = written if isinstance(written, list) else []
-    return [*given, *(item for item in stored if item not in seen)]
+    partly: list[Json] = []  # as stored, in the order of `seen`
+    hidden: list[Json] = []
+    for item in stored:
+        is_next = len(partly) < len(seen) and _is_part(seen[len(partly)], item)
+        (partly if is_next else hidden).append(item)
+    if len(partly) < len(seen):
+        return stored
+    return [*_restored(given, partly, seen), *hidden]
+
+
+def _restored(given: list[Json], partly: list[Json], seen: list[Json]) -> list[Json]:
+    """Items with what the writer could not see of them: of the same item, else of that place."""
+    left = list(range(len(seen)))
+    pairs: dict[int, int] = {}
+    for index, item in enumerate(given):
+        same = next((number for number in left if seen[number] == item), None)
+        if same is not None:
+            pairs[index] = same
+            left.remove(same)
+    for index in range(len(given)):
+        if index not in pairs and index in left:
+            pairs[index] = index
+    return [
+        _item(item, partly[pairs[index]], seen[pairs[index]]) if index in pairs else item
+        for index, item in enumerate(given)
+    ]
+
+
+def _item(written: Json, stored: Json, shown: Json) -> Json:
+    if written == shown:
+        return stored
+    if not (isinstance(written, dict) and isinstance(stored, dict) and isinstance(shown, dict)):
+        return written
+    whole = dict(written)
+    for name, value in stored.items():
+        if name not in shown:
+            whole[name] = value
+        elif isinstance(value, list) and value != shown[name]:
+            whole[name] = _joined(whole.get(name), value, shown[name])
+    return whole
+
+
+def _is_part(shown: Json, stored: Json) -> bool:
+    """True if `shown` may be what was left of `stored`."""
+    if isinstance(shown, dict) and isinstance(stored, dict):
+        return all(name in stored and _is_part(each, stored[name]) for name, each in shown.items())
+    if isinstance(shown, list) and isinstance(stored, list):
+        return all(any(_is_part(one, other) for other in stored) for one in shown)
+    return shown == stored
 
 
 def _own_meta(written: Json, stored: Json, shown: Json) -> Resource:

@@ -22,7 +22,8 @@ def create(request: FhirRequest, context: Context, route: Route) -> FhirResponse
         if criteria is not None:
             match = conditional.one_match(unit, context, route.resource_type, criteria=criteria)
             if match is not None:
-                return written(request, match, status=200)
+                seen = context.show(unit.session, match) or match
+                return written(request, seen, status=200)
         resource_id = request.assigned_id or context.bridge.new_id()
         version = unit.save(resource, resource_id=resource_id, current=None, method="POST")
     return written(request, version, status=201)

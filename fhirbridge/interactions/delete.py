@@ -27,9 +27,9 @@ def conditional_delete(request: FhirRequest, context: Context, route: Route) -> 
 
 def _remove(request: FhirRequest, unit: Unit, current: ResourceVersion | None) -> FhirResponse:
     check_if_match(request, unit.as_seen(current))
-    version = current
     if current is not None and not current.deleted:
-        version = unit.delete(current)
+        current = unit.delete(current)
+    version = unit.as_seen(current)
     wants_outcome = request.preferences.returned == "OperationOutcome"
     return FhirResponse(
         status=200 if wants_outcome else 204,

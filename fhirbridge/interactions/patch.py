@@ -31,8 +31,9 @@ def patch(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
     """
     refuse_parameters(request)
     with context.writing() as unit:
-        current = existing(unit.read(route.resource_type, route.resource_id), route)
-        return _change(request, context, unit, current)
+        current = unit.read(route.resource_type, route.resource_id)
+        existing(unit.as_seen(current), route)
+        return _change(request, context, unit, existing(current, route))
 
 
 def conditional_patch(request: FhirRequest, context: Context, route: Route) -> FhirResponse:

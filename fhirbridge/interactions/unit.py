@@ -7,13 +7,17 @@ and stays as it was when the rest of a resource is changed.
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
 
+from fhirbridge.consent.classes import content_class
+from fhirbridge.consent.provisions import flatten
 from fhirbridge.conversion.published import TYPES, is_ours
 from fhirbridge.disclosure.gate import Gate
+from fhirbridge.disclosure.knowledge import takes_name
 from fhirbridge.disclosure.leaving import leaving
 from fhirbridge.disclosure.returning import with_hidden
 from fhirbridge.disclosure.trail import Trail
 from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
 from fhirbridge.fhir import wire
+from fhirbridge.fhir.compartments import patients_of
 from fhirbridge.interactions.entries import in_entry
 from fhirbridge.jsontypes import Resource
 from fhirbridge.storage import integrity, resources
@@ -70,7 +74,7 @@ class Unit:
         """
         self._refuse_ours(resource, current)
         if not self.gate.is_open:
-            self._refuse_consent(resource)
+            self._refuse_consent(resource, current)
             resource = self._with_hidden(resource, current)
         if current is None:
             version = resources.create(
@@ -89,14 +93,22 @@ class Unit:
             return version
         return leaving(self.session, self.gate, version) or replace(version, content=b"")
 
-    def _refuse_consent(self, resource: Resource) -> None:
-        """A Consent restricts everybody: others write one only with a scope that names the type."""
+    def _refuse_consent(self, resource: Resource, current: ResourceVersion | None) -> None:
+        """A Consent restricts everybody: others write one only with a scope that names the type.
+
+        What a Consent denies is lifted by the custodian only.
+        """
         held = self.gate.caller.scopes
-        if resource.get("resourceType") != "Consent" or held is None:
+        if resource.get("resourceType") != "Consent":
             return
-        if not any(scope.startswith("system/Consent.") for scope in held):
+        if held is not None and not any(scope.startswith("system/Consent.") for scope in held):
             raise Forbidden(
                 Issue("forbidden", "To write a Consent needs a scope of its own: system/Consent.")
+            )
+        stored = wire.parse(current.content) if current and not current.deleted else {}
+        if any(each.type == "deny" for each in flatten(stored, self.circumstances.zone)):
+            raise Forbidden(
+                Issue("forbidden", "This Consent denies something: only the custodian changes it.")
             )
 
     def _with_hidden(self, resource: Resource, current: ResourceVersion | None) -> Resource:
@@ -104,16 +116,37 @@ class Unit:
         seen = self.as_seen(current)
         if current is None or seen is None or current.deleted or seen.deleted:
             return resource
-        stored = wire.parse(current.content)
+        stored, shown = wire.parse(current.content), wire.parse(seen.content)
+        self._refuse_other(resource, shown, current)
+        if takes_name(resource, stored, self.gate.recipient):
+            raise Forbidden(
+                Issue("forbidden", "A client gives nobody the name of its own organization.")
+            )
+        # What the caller names itself is kept only if it saw it: a guess is not confirmed.
+        hidden = self._references(stored) - self._references(resource)
+        self.kept[current.reference] = self._references(shown) | hidden
+        return with_hidden(resource, stored, shown)
+
+    def _references(self, resource: Resource) -> frozenset[str]:
+        found = integrity.local_references(resource, self.circumstances.bases)
+        return frozenset(each.target for each in found)
+
+    def _refuse_other(self, resource: Resource, shown: Resource, current: ResourceVersion) -> None:
+        """Who sees only a part changes neither whose it is nor its class: both hide the rest."""
+        if self.gate.is_whole(self.session, current):
+            return
         bases = self.circumstances.bases
-        self.kept[current.reference] = frozenset(
-            found.target for found in integrity.local_references(stored, bases)
-        )
-        return with_hidden(resource, stored, wire.parse(seen.content))
+        is_same = content_class(resource) == content_class(shown)
+        if not is_same or patients_of(resource, bases=bases) != patients_of(shown, bases=bases):
+            words = "A client that may see a part of a record changes neither its patient nor kind."
+            raise Forbidden(Issue("forbidden", words))
 
     def delete(self, current: ResourceVersion) -> ResourceVersion:
         """Delete a resource that exists. Raises Forbidden for what this program publishes."""
-        self._refuse_ours(wire.parse(current.content), None)
+        stored = wire.parse(current.content)
+        self._refuse_ours(stored, None)
+        if not self.gate.is_open:
+            self._refuse_consent(stored, current)
         version = resources.delete(self.session, self.circumstances, current=current)
         self.deleted[version.reference] = version
         self.written.pop(version.reference, None)

@@ -1,0 +1,271 @@
+"""Doors that are not reading: what others write, match, move or delete shows nothing withheld."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhirbridge.consent.classes import CLASSES
+from fhirbridge.disclosure.caller import Caller
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.operations import consents
+from tests.disclosure.support import CLINIC, Store, caller
+from tests.unit.consent.support import consent
+
+P1, P2 = {"reference": "Patient/p1"}, {"reference": "Patient/p2"}
+SECRET = "relapsed in March"
+
+
+def written(consent_id: str, patient: JsonObject, *classes: str, **changes: Any) -> JsonObject:
+    """A complete consent about a patient, as the R4 gate takes it."""
+    made = consent(classes=classes, id=consent_id, patient=patient, **changes)
+    made["policyRule"] = {"text": "42 CFR Part 2"}
+    for each in made["provision"]["class"]:
+        each["system"] = "http://example.org/class"
+    return made
+
+
+def appointment(resource_id: str, **more: Any) -> Resource:
+    return {
+        "resourceType": "Appointment",
+        "id": resource_id,
+        "identifier": [{"system": "urn:a", "value": resource_id}],
+        "status": "proposed",
+        "comment": SECRET,
+        "participant": [{"actor": P1, "status": "accepted"}],
+        **more,
+    }
+
+
+def plan() -> Resource:
+    return {
+        "resourceType": "CarePlan",
+        "id": "plan",
+        "status": "active",
+        "intent": "plan",
+        "subject": P1,
+        "addresses": [{"reference": "Condition/h1"}],
+        "activity": [
+            {"progress": [{"text": SECRET}], "detail": {"status": "in-progress"}},
+            {"detail": {"status": "completed"}},
+        ],
+    }
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'doors.db'}"
+
+
+@pytest.fixture
+def record(store: Store) -> Store:
+    """The clinic sees plan and appointments of the first patient, everything of the second."""
+    store.put(
+        {"resourceType": "Organization", "id": "o1", "name": "Program"},
+        {"resourceType": "Patient", "id": "p1", "birthDate": "1980-01-01"},
+        {"resourceType": "Patient", "id": "p2"},
+        written("c1", P1, "identity", "treatment-plan", "appointments"),
+        written("c2", P2, *CLASSES),
+        {"resourceType": "Condition", "id": "h1", "subject": P1, "code": {"text": "craving"}},
+        {"resourceType": "Condition", "id": "h2", "subject": P1, "code": {"text": "other"}},
+        appointment("a1"),
+        plan(),
+    )
+    for each in ("c1", "c2"):
+        consents.attest(store.bridge, each, by="officer", confirmed=frozenset())
+    return store
+
+
+def bare(resource: Resource) -> Resource:
+    return {name: value for name, value in resource.items() if name != "meta"}
+
+
+def test_the_match_of_a_conditional_create_leaves_as_a_read_would(record: Store) -> None:
+    body = bare(appointment("x"))
+    criteria = "identifier=urn:a|a1"
+    entry = {
+        "resource": body,
+        "request": {"method": "POST", "url": "Appointment", "ifNoneExist": criteria},
+    }
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+
+    alone = record.ask("POST", "Appointment", body, if_none_exist=criteria)
+
+    assert alone.status == 200
+    assert alone.body == record.get("Appointment/a1").body
+    assert SECRET not in json.dumps(record.ask("POST", "", bundle).body)
+
+
+def test_a_deletion_has_the_number_that_the_caller_knows(record: Store) -> None:
+    for number in range(3):  # changes of what is hidden
+        record.put(appointment("a1", comment=f"note {number}"))
+
+    assert record.get("Appointment/a1").headers["etag"] == 'W/"1"'
+    assert record.ask("DELETE", "Appointment/a1").headers["etag"] == 'W/"2"'
+    assert record.ask("DELETE", "Appointment/a1").headers["etag"] == 'W/"2"'
+    gone = record.ask("PATCH", "Appointment/a1", {"resourceType": "Parameters"})
+    assert gone.status == 410
+    assert "version 2" in json.dumps(gone.body)
+
+
+@pytest.mark.parametrize("path", ["_history", "Patient/_history", "Condition/_history"])
+def test_an_emergency_opens_no_histories_of_all(record: Store, path: str) -> None:
+    doctor = caller(CLINIC, purpose="BTG", reason="unconscious", actor="Dr. E")
+    for each in ("c1", "c2"):
+        record.own("DELETE", f"Consent/{each}")
+
+    assert record.get("Patient/p1/_history", doctor).references == ["Patient/p1"]
+    assert not [
+        name for name in record.get(path, doctor).references if not name.startswith("Organ")
+    ]
+
+
+def test_who_sees_a_part_moves_it_to_no_other_patient(record: Store) -> None:
+    seen = record.get("Appointment/a1").body
+    assert SECRET not in json.dumps(seen)
+
+    moved = record.ask(
+        "PUT", "Appointment/a1", {**seen, "participant": [{"actor": P2, "status": "accepted"}]}
+    )
+
+    assert moved.status == 403
+    assert SECRET not in json.dumps(record.get("Appointment/a1").body)
+
+
+def test_who_sees_a_part_makes_it_nothing_else(record: Store) -> None:
+    visit = {
+        "resourceType": "Encounter",
+        "id": "e1",
+        "status": "finished",
+        "class": {"code": "AMB"},
+        "subject": P1,
+        "period": {"start": "2026-03-05"},
+    }
+    record.put(visit)
+    seen = record.get("Encounter/e1").body
+    kind = {"system": "http://example.org/CodeSystem/encounter-kind", "code": "episode"}
+
+    answer = record.ask("PUT", "Encounter/e1", {**seen, "type": [{"coding": [kind]}]})
+
+    assert answer.status == 403
+    assert "period" not in record.get("Encounter/e1").body
+
+
+def test_writing_back_what_was_seen_changes_nothing(record: Store) -> None:
+    seen = record.get("CarePlan/plan").body
+    assert SECRET not in json.dumps(seen)
+
+    answer = record.ask("PUT", "CarePlan/plan", seen)
+    again = record.ask("PUT", "CarePlan/plan", {**seen, "title": "Ours"})
+
+    assert answer.headers["etag"] == 'W/"1"'
+    assert again.body["activity"] == seen["activity"]
+    assert record.own("GET", "CarePlan/plan").body["activity"] == plan()["activity"]
+
+
+def test_a_guessed_reference_is_refused_whether_it_stands_there_or_not(record: Store) -> None:
+    seen = record.get("CarePlan/plan").body
+    found = [
+        record.ask("PUT", "CarePlan/plan", {**seen, "addresses": [{"reference": guess}]}).status
+        for guess in ("Condition/h1", "Condition/h2", "Condition/none")
+    ]
+
+    assert found == [422, 422, 422]
+
+
+@pytest.mark.parametrize("wrapped", [True, False], ids=["Bundle", "contained"])
+def test_resources_inside_others_lose_what_they_would_lose_alone(
+    record: Store, wrapped: bool
+) -> None:
+    inner = appointment("inner", text={"status": "generated", "div": _div(SECRET)})
+    if wrapped:
+        outer = {"resourceType": "Bundle", "id": "outer", "type": "collection"}
+        outer["entry"] = [{"fullUrl": "http://localhost/fhir/Appointment/inner", "resource": inner}]
+    else:
+        del inner["text"]
+        outer = {**plan(), "id": "outer", "contained": [inner]}
+        outer["activity"] = [{"reference": {"reference": "#inner"}}]
+    record.put(outer)
+
+    found = record.get(f"{outer['resourceType']}/outer")
+
+    assert found.status == 200
+    assert '"Appointment"' in json.dumps(found.body)
+    assert SECRET not in json.dumps(found.body)
+
+
+def _div(text: str) -> str:
+    return f'<div xmlns="http://www.w3.org/1999/xhtml">{text}</div>'
+
+
+def test_nobody_takes_the_name_of_a_recipient(record: Store) -> None:
+    record.put({"resourceType": "Organization", "id": "o2", "name": "Other Hospital"})
+    seen = record.get("Organization/o2").body
+
+    taken = record.ask("PUT", "Organization/o2", {**seen, "name": "springfield example CLINIC"})
+    other = record.ask("PUT", "Organization/o2", {**seen, "alias": ["OH"]})
+
+    assert (taken.status, other.status) == (403, 200)
+
+
+WRITER: Caller = caller(CLINIC, scopes=frozenset({"system/*.cruds", "system/Consent.cruds"}))
+
+
+@pytest.fixture
+def restricted(record: Store) -> Store:
+    """The consent for the plan excepts appointments; another one would permit them."""
+    made = written("c3", P1, "identity", "treatment-plan")
+    made["provision"]["provision"] = [
+        {"type": "deny", "class": [{"system": "http://example.org/class", "code": "appointments"}]}
+    ]
+    made["provision"]["class"].append(
+        {"system": "http://example.org/class", "code": "appointments"}
+    )
+    record.put(made)
+    consents.attest(record.bridge, "c3", by="officer", confirmed=frozenset())
+    assert record.get("Appointment/a1").status == 404
+    return record
+
+
+def test_others_lift_no_restriction(restricted: Store) -> None:
+    seen = restricted.get("Consent/c3", WRITER)
+    assert seen.status == 200
+    freed = bare(seen.body)
+    freed["provision"] = {k: v for k, v in freed["provision"].items() if k != "provision"}
+
+    statuses = [
+        restricted.ask("PUT", "Consent/c3", freed, caller=WRITER).status,
+        restricted.ask("DELETE", "Consent/c3", caller=WRITER).status,
+        restricted.ask("DELETE", "Consent/c1", caller=caller(CLINIC, scopes=_ALL)).status,
+    ]
+
+    assert statuses == [403, 403, 403]
+    assert restricted.get("Appointment/a1").status == 404
+
+
+_ALL = frozenset({"system/*.cruds"})
+
+
+def test_a_consent_patched_by_others_loses_its_force(record: Store) -> None:
+    part = [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Consent.dateTime"},
+        {"name": "value", "valueDateTime": "2026-02-01"},
+    ]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": part}]}
+
+    answer = record.ask("PATCH", "Consent/c2", patch, caller=WRITER)
+
+    assert answer.status == 200
+    assert record.get("Patient/p2").status == 404
+
+
+def test_a_consent_that_others_bring_permits_nothing(record: Store) -> None:
+    brought = bare(written("c9", P1, *CLASSES))
+    del brought["id"]
+
+    made = record.ask("POST", "Consent", brought, caller=WRITER)
+
+    assert made.status == 201
+    assert record.get("Condition/h1").status == 404
