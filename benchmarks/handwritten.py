@@ -27,6 +27,9 @@ HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 NPI = "http://hl7.org/fhir/sid/us-npi"
 INTERPRETER = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-interpreter-needed"
 TZ_CODE = "http://hl7.org/fhir/StructureDefinition/tz-code"
+PLACES = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set"
+DATATYPE = "http://hl7.org/fhir/StructureDefinition/_datatype"
+VIRTUAL_SERVICE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.virtualService"
 WEEKDAYS = dict(MO="mon", TU="tue", WE="wed", TH="thu", FR="fri", SA="sat", SU="sun")
 UNITS = {"DAILY": "d", "WEEKLY": "wk", "MONTHLY": "mo"}
 
@@ -238,8 +241,9 @@ def order(
         "performer",
         [{"reference": people[who]} for who in native.get("facilitators", ()) if who in people],
     )
-    if "location" in native:
-        made["locationCode"] = [{"text": native["location"]}]
+    place = codes.coding(PLACES, "telehealth.place", telehealth.get("patientAt"))
+    where = concept(place, text=native.get("location"))
+    put(made, "locationCode", [where] if where else None)
     return made
 
 
@@ -304,7 +308,8 @@ def appointment(
     held: Json = session or {}
     tz = native["tz"]
     made: Json = {"resourceType": "Appointment"}
-    put(made, "extension", extensions(("attendance", "valueCode", held.get("attendance"))))
+    told = extensions(("attendance", "valueCode", held.get("attendance")))
+    put(made, "extension", virtual_service(native.get("telehealth", {})) + told)
     put(made, "comment", held.get("participationNote"))
     if "status" in held:
         appointment_status(made, held["status"], codes, "session.Appointment")
@@ -333,6 +338,21 @@ def appointment_status(made: Json, status: str | None, codes: Codes, lossy: str)
     system = HL7 + "appointment-cancellation-reason"
     cause = concept(codes.coding(system, "session.cancel", status))
     put(made, "cancelationReason", cause)
+
+
+def virtual_service(telehealth: Json) -> list[Json]:
+    """How to join, in the form of R5."""
+    telecom = [
+        {"url": "telecom", "valueContactPoint": {"system": system, "value": telehealth[system]}}
+        for system in ("url", "phone")
+        if system in telehealth
+    ]
+    if not telecom:
+        return []
+    where = [*telecom, {"url": DATATYPE, "valueString": "ExtendedContactDetail"}]
+    address: Json = {"extension": where, "url": "address"}
+    kind = {"url": DATATYPE, "valueString": "VirtualServiceDetail"}
+    return [{"extension": [address, kind], "url": VIRTUAL_SERVICE}]
 
 
 def service_type(modality: str | None, codes: Codes) -> Json | None:
