@@ -102,20 +102,34 @@ _EVERYWHERE: Mapping[str, str] = {
 _ELEMENTS: Mapping[str, Mapping[str, str]] = {
     "Appointment": {"comment": "notes", "extension:attendance": "progress"},
     "CarePlan": {"activity.progress": "progress", "activity.extension": "progress"},
+    # whom to call is part of a plan, as the RelatedPersons are
+    "Patient": {"contact": "treatment-plan"},
     "Task": {"output": "progress"},
 }
 # A visit says when it should be; when it was is how treatment goes.
-_VISIT: Mapping[str, str] = {"period": "progress"}
+_VISIT: Mapping[str, str] = dict.fromkeys(
+    (
+        *("classHistory", "length", "location.period", "participant.period", "period"),
+        "statusHistory",
+    ),
+    "progress",
+)
+_VISIT_PARAMETERS = frozenset({"Encounter.date", "Encounter.length", "Encounter.location-period"})
 # Their answers are the content of a plan.
 _PLAN_FORMS = ("/Questionnaire/relapse-prevention-plan", "/Questionnaire/safety-plan")
 # Search parameters of these elements.
 _PARAMETERS: Mapping[str, str] = {
     "CarePlan.condition": "diagnosis",
+    "DeviceRequest.insurance": "billing",
     "Encounter.diagnosis": "diagnosis",
     "Encounter.reason-code": "diagnosis",
     "Encounter.reason-reference": "diagnosis",
     "EpisodeOfCare.condition": "diagnosis",
     "Goal.addresses": "diagnosis",
+    "ImagingStudy.reason": "diagnosis",
+    "Immunization.reason-code": "diagnosis",
+    "Immunization.reason-reference": "diagnosis",
+    "MedicationAdministration.reason-given": "diagnosis",
     "Appointment.reason-code": "diagnosis",
     "Appointment.reason-reference": "diagnosis",
     "Procedure.reason-code": "diagnosis",
@@ -168,14 +182,17 @@ def index_class(of_resource: str, parameter: str, target_type: str = "") -> str:
     """The class of an index row, so that no search matches an element that is withheld.
 
     `parameter` is `Type.code`, maybe with a suffix after a colon; `target_type` that of a
-    reference. A reference to the patient says no more than the resource itself.
+    reference. A reference to the patient says no more than the resource itself; an identifier
+    in one does.
     """
-    name = parameter.partition(":")[0]
+    name, _, suffix = parameter.partition(":")
     of_element = _PARAMETERS.get(name)
-    if name == "Encounter.date" and of_resource == "appointments":
+    if name in _VISIT_PARAMETERS and of_resource == "appointments":
         of_element = "progress"
     if of_element is None and target_type and target_type != "Patient":
         of_element = reference_class(target_type)
+    if of_element is None and suffix == "identifier" and of_resource != DIRECTORY:
+        of_element = "identity"
     return both(of_resource, of_element) if of_element else of_resource
 
 

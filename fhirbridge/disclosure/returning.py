@@ -87,7 +87,7 @@ def _is_part(shown: Json, stored: Json) -> bool:
         return all(name in stored and _is_part(each, stored[name]) for name, each in shown.items())
     if isinstance(shown, list) and isinstance(stored, list):
         return all(any(_is_part(one, other) for other in stored) for one in shown)
-    return shown == stored
+    return bool(shown == stored)
 
 
 def _own_meta(written: Json, stored: Json, shown: Json) -> Resource:

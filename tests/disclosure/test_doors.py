@@ -14,7 +14,7 @@ from tests.disclosure.support import CLINIC, Store, caller
 from tests.unit.consent.support import consent
 
 P1, P2 = {"reference": "Patient/p1"}, {"reference": "Patient/p2"}
-SECRET = "relapsed in March"
+HIDDEN = "relapsed in March"
 
 
 def written(consent_id: str, patient: JsonObject, *classes: str, **changes: Any) -> JsonObject:
@@ -32,7 +32,7 @@ def appointment(resource_id: str, **more: Any) -> Resource:
         "id": resource_id,
         "identifier": [{"system": "urn:a", "value": resource_id}],
         "status": "proposed",
-        "comment": SECRET,
+        "comment": HIDDEN,
         "participant": [{"actor": P1, "status": "accepted"}],
         **more,
     }
@@ -47,7 +47,7 @@ def plan() -> Resource:
         "subject": P1,
         "addresses": [{"reference": "Condition/h1"}],
         "activity": [
-            {"progress": [{"text": SECRET}], "detail": {"status": "in-progress"}},
+            {"progress": [{"text": HIDDEN}], "detail": {"status": "in-progress"}},
             {"detail": {"status": "completed"}},
         ],
     }
@@ -94,7 +94,7 @@ def test_the_match_of_a_conditional_create_leaves_as_a_read_would(record: Store)
 
     assert alone.status == 200
     assert alone.body == record.get("Appointment/a1").body
-    assert SECRET not in json.dumps(record.ask("POST", "", bundle).body)
+    assert HIDDEN not in json.dumps(record.ask("POST", "", bundle).body)
 
 
 def test_a_deletion_has_the_number_that_the_caller_knows(record: Store) -> None:
@@ -123,14 +123,14 @@ def test_an_emergency_opens_no_histories_of_all(record: Store, path: str) -> Non
 
 def test_who_sees_a_part_moves_it_to_no_other_patient(record: Store) -> None:
     seen = record.get("Appointment/a1").body
-    assert SECRET not in json.dumps(seen)
+    assert HIDDEN not in json.dumps(seen)
 
     moved = record.ask(
         "PUT", "Appointment/a1", {**seen, "participant": [{"actor": P2, "status": "accepted"}]}
     )
 
     assert moved.status == 403
-    assert SECRET not in json.dumps(record.get("Appointment/a1").body)
+    assert HIDDEN not in json.dumps(record.get("Appointment/a1").body)
 
 
 def test_who_sees_a_part_makes_it_nothing_else(record: Store) -> None:
@@ -154,7 +154,7 @@ def test_who_sees_a_part_makes_it_nothing_else(record: Store) -> None:
 
 def test_writing_back_what_was_seen_changes_nothing(record: Store) -> None:
     seen = record.get("CarePlan/plan").body
-    assert SECRET not in json.dumps(seen)
+    assert HIDDEN not in json.dumps(seen)
 
     answer = record.ask("PUT", "CarePlan/plan", seen)
     again = record.ask("PUT", "CarePlan/plan", {**seen, "title": "Ours"})
@@ -178,9 +178,9 @@ def test_a_guessed_reference_is_refused_whether_it_stands_there_or_not(record: S
 def test_resources_inside_others_lose_what_they_would_lose_alone(
     record: Store, wrapped: bool
 ) -> None:
-    inner = appointment("inner", text={"status": "generated", "div": _div(SECRET)})
+    inner = appointment("inner", text={"status": "generated", "div": _div(HIDDEN)})
     if wrapped:
-        outer = {"resourceType": "Bundle", "id": "outer", "type": "collection"}
+        outer: Resource = {"resourceType": "Bundle", "id": "outer", "type": "collection"}
         outer["entry"] = [{"fullUrl": "http://localhost/fhir/Appointment/inner", "resource": inner}]
     else:
         del inner["text"]
@@ -192,7 +192,7 @@ def test_resources_inside_others_lose_what_they_would_lose_alone(
 
     assert found.status == 200
     assert '"Appointment"' in json.dumps(found.body)
-    assert SECRET not in json.dumps(found.body)
+    assert HIDDEN not in json.dumps(found.body)
 
 
 def _div(text: str) -> str:
@@ -269,3 +269,58 @@ def test_a_consent_that_others_bring_permits_nothing(record: Store) -> None:
 
     assert made.status == 201
     assert record.get("Condition/h1").status == 404
+
+
+def test_contacts_of_a_patient_belong_to_the_plan(record: Store) -> None:
+    contact = {"name": {"text": "A sponsor"}}
+    record.put(
+        {"resourceType": "Patient", "id": "p2", "contact": [contact]},
+        written("c2", P2, "identity"),
+    )
+    consents.attest(record.bridge, "c2", by="officer", confirmed=frozenset())
+
+    assert "contact" not in record.get("Patient/p2").body
+
+
+@pytest.mark.parametrize(
+    "query", ["Encounter?length=90", "Encounter?location-period=2026-03", "Encounter?date=2026-03"]
+)
+def test_no_search_tells_when_a_visit_was(record: Store, query: str) -> None:
+    period = {"start": "2026-03-05T10:00:00Z", "end": "2026-03-05T11:00:00Z"}
+    record.put(
+        {"resourceType": "Location", "id": "l1"},
+        {
+            "resourceType": "Encounter",
+            "id": "e1",
+            "status": "finished",
+            "class": {"code": "AMB"},
+            "subject": P1,
+            "period": period,
+            "length": {"value": 90},
+            "statusHistory": [{"status": "arrived", "period": period}],
+            "location": [{"location": {"reference": "Location/l1"}, "period": period}],
+        },
+    )
+
+    assert record.own("GET", query).references == ["Encounter/e1"]
+    assert record.get(query).references == []
+    assert "2026-03" not in json.dumps({**record.get("Encounter/e1").body, "meta": {}})
+
+
+def test_who_may_not_know_the_patient_finds_nobody_by_a_number(record: Store) -> None:
+    record.put(
+        {
+            "resourceType": "Goal",
+            "id": "g1",
+            "lifecycleStatus": "active",
+            "description": {"text": "Stay sober"},
+            "subject": {**P2, "identifier": {"system": "urn:ssn", "value": "7"}},
+        },
+        written("c2", P2, "treatment-plan"),
+    )
+    consents.attest(record.bridge, "c2", by="officer", confirmed=frozenset())
+
+    assert record.get("Goal/g1").status == 200
+    assert "identifier" not in record.get("Goal/g1").body["subject"]
+    assert record.own("GET", "Goal?subject:identifier=urn:ssn|7").references == ["Goal/g1"]
+    assert record.get("Goal?subject:identifier=urn:ssn|7").references == []
