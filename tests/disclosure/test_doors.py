@@ -324,3 +324,19 @@ def test_who_may_not_know_the_patient_finds_nobody_by_a_number(record: Store) ->
     assert "identifier" not in record.get("Goal/g1").body["subject"]
     assert record.own("GET", "Goal?subject:identifier=urn:ssn|7").references == ["Goal/g1"]
     assert record.get("Goal?subject:identifier=urn:ssn|7").references == []
+
+
+def test_a_reference_tells_of_no_version_that_was_withheld(record: Store) -> None:
+    record.put(appointment("a1", comment="changed"))
+    note = {name: plan()[name] for name in ("resourceType", "status", "intent", "subject")}
+
+    found = [
+        record.ask(
+            "POST",
+            "CarePlan",
+            {**note, "supportingInfo": [{"reference": f"Appointment/a1/_history/{number}"}]},
+        ).status
+        for number in (1, 2, 3)
+    ]
+
+    assert found == [201, 201, 201]
