@@ -63,6 +63,7 @@ class Victim:
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("FHIRBRIDGE_")},
             "FHIRBRIDGE_DATABASE_URL": f"sqlite:///{database}",
+            "FHIRBRIDGE_PART2": "off",  # what a consent withholds would look like a loss
         }
         self.start()
 
@@ -102,7 +103,7 @@ class Victim:
 
 def feed(handoffs: int, seed: int, first: int) -> None:
     """Hand over documents from the first; each is acknowledged by a line once it is committed."""
-    settings = Settings(database_url=os.environ["FHIRBRIDGE_DATABASE_URL"])
+    settings = Settings(database_url=os.environ["FHIRBRIDGE_DATABASE_URL"], part2=False)
     bridge = bridges.build(settings)
     for number in range(first, handoffs):
         document = synthetic.aftercare_plan(seed * 100_000 + number)
@@ -122,7 +123,7 @@ def run(handoffs: int, seed: int, directory: Path) -> bool:
     wait(lambda: bool(ehr.lines))
     url = ehr.lines[0]
     ehr.arguments[1] = url.rpartition(":")[2].partition("/")[0]
-    bridge = bridges.build(Settings(database_url=f"sqlite:///{provider}"))
+    bridge = bridges.build(Settings(database_url=f"sqlite:///{provider}", part2=False))
     hospital = Recipient("Example Hospital", classes=("TREATER",), covered_entity=True)
     ehr_partner = Partner("ehr", url, policy=POLICY, recipient=hospital)
     assert not partners.add(bridge, ehr_partner).unreachable
