@@ -40,6 +40,7 @@ class Shelf:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.custodian_id = database.custodian().id
+        self.dialect = database.engine.dialect.name
         self.written = 0
 
     def circumstances(self) -> Circumstances:

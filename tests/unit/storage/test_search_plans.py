@@ -106,6 +106,9 @@ def test_probe_of_another_clause_is_an_index_look_up(shelf: Shelf) -> None:
 def test_sorting_looks_at_the_matches_only(shelf: Shelf, text: str) -> None:
     plans = plans_of(shelf, "CarePlan", f"patient=p1&{text}")
 
-    look_up = re.compile(r".*(resource_key=\?|Index Cond: .*resource_key)")
-    assert any(look_up.match(plan) for plan in plans)
-    assert not any(plan.endswith("PRIMARY KEY (custodian_id=? AND parameter=?)") for plan in plans)
+    assert [plan for plan in plans if _SCAN_OF_A_TABLE.match(plan)] == []
+    # PostgreSQL chooses by how many rows there are; SQLite says what it would do with many.
+    if shelf.dialect == "sqlite":
+        assert any("resource_key=?" in plan for plan in plans)
+        whole = "PRIMARY KEY (custodian_id=? AND parameter=?)"
+        assert not any(plan.endswith(whole) for plan in plans)
