@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def test_kill_9_at_random_loses_nothing_and_doubles_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.crash", "--handoffs", "8", "--seed", "7"],
+        [sys.executable, "-m", "benchmarks.crash", "--handoffs", "4", "--seed", "7"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -20,6 +20,6 @@ def test_kill_9_at_random_loses_nothing_and_doubles_nothing() -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
-    assert report["acknowledged"] == 8
+    assert report["acknowledged"] == 4
     assert report["faults"] == {}
     assert sum(report["kills"].values()) > 0

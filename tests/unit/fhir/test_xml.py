@@ -8,7 +8,7 @@ from fhirbridge.errors import InvalidContent, NotAcceptable, TooLarge
 from fhirbridge.fhir import wire, xml
 from tests import official_examples
 
-PARTS = 4
+PARTS = 4  # one of them here; `python -m benchmarks.examples` sends all of them as XML too
 LARGE = 100_000_000  # the largest example is a Bundle of all definitions
 XHTML = "http://www.w3.org/1999/xhtml"
 
@@ -20,15 +20,14 @@ def differs(content: bytes, *, pretty: bool = False) -> bool:
     return wire.canonical(back) != wire.canonical(resource)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_official_example_comes_back(part: int) -> None:
+def test_every_fourth_official_example_comes_back() -> None:
     try:
         archive = official_examples.archive()
     except official_examples.Unavailable as exc:
         if os.environ.get("FHIRBRIDGE_TEST_REQUIRE_EXAMPLES"):
             raise
         pytest.skip(str(exc))
-    examples = official_examples.read(archive, part=part, parts=PARTS)
+    examples = official_examples.read(archive, part=1, parts=PARTS)
 
     assert [name for name, content in examples if differs(content)] == []
 
