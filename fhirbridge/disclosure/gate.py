@@ -145,11 +145,6 @@ class Gate:
         labels = labels_of(resource, is_part2=self.place.policy.is_part2)
         return merged(resource, labels, more=self._marks(session, version))
 
-    def consents_for(self, session: Session, versions: Iterable[ResourceVersion]) -> frozenset[str]:
-        """The consents by which versions leave."""
-        keys = {key for version in versions for key in self.patients(version)}
-        return frozenset(name for key in keys for name in self.allowance(session, key).permitting)
-
     def _permits(self, session: Session, patient_key: int, version: ResourceVersion) -> bool:
         allowance = self.allowance(session, patient_key)
         if not allowance.by_resource or version.deleted:
