@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from fhirbridge.errors import Issue
-from fhirbridge.mapping.check import check
+from fhirbridge.mapping.check import check, checked
 from fhirbridge.mapping.compiler import Mapping, compile_pack
 from fhirbridge.mapping.loader import layers, read_pack
 from fhirbridge.mapping.model import MappingFault, Pack
@@ -27,20 +27,22 @@ def faults(packs: MappingABC[Kind, Pack]) -> list[Issue]:
 
 def load_mapping(kind: Kind, *, base: str, site: Path | None = None) -> Mapping:
     """Read, check and compile the pack of one document. Raises MappingFault with every fault."""
-    pack = read_pack(kind, layers(site), base=base)
-    found = check(pack, shape(kind))
-    if found:
-        raise MappingFault(*found)
-    return compile_pack(pack, shape(kind))
+    return _compile({kind: read_pack(kind, layers(site), base=base)})[kind]
 
 
 def load_mappings(*, base: str, site: Path | None = None) -> Mappings:
     """Read, check and compile all packs. Raises MappingFault with every fault."""
-    packs = read_packs(base=base, site=site)
-    found = faults(packs)
+    return _compile(read_packs(base=base, site=site))
+
+
+def _compile(packs: MappingABC[Kind, Pack]) -> dict[Kind, Mapping]:
+    results = {kind: checked(pack, shape(kind)) for kind, pack in packs.items()}
+    found = [issue for _, issues in results.values() for issue in issues]
     if found:
         raise MappingFault(*found)
-    return {kind: compile_pack(pack, shape(kind)) for kind, pack in packs.items()}
+    return {
+        kind: compile_pack(pack, shape(kind), results[kind][0]) for kind, pack in packs.items()
+    }
 
 
 @cache

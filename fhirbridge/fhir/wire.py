@@ -56,9 +56,10 @@ class Decimal(decimal.Decimal):
         return (type(self), (self.text,))
 
 
-def parse(data: bytes | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> JsonObject:
+def parse(data: bytes | str, *, max_bytes: int | None = None) -> JsonObject:
     """Read one JSON object.
 
+    Whoever lets text in says how long it may be; what is stored is read whatever its length.
     Raises TooLarge above `max_bytes`, and InvalidContent for text that is not UTF-8 or not JSON,
     for NaN and Infinity, names that occur twice, lone surrogates, nesting deeper than 100, and
     for anything but an object.
@@ -69,7 +70,7 @@ def parse(data: bytes | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> JsonObjec
     return value
 
 
-def parse_array(data: bytes | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> list[Json]:
+def parse_array(data: bytes | str, *, max_bytes: int | None = None) -> list[Json]:
     """Read one JSON array, as a JSON Patch is; refuses what `parse` refuses."""
     value = _read(data, max_bytes)
     if not isinstance(value, list):
@@ -77,8 +78,8 @@ def parse_array(data: bytes | str, *, max_bytes: int = DEFAULT_MAX_BYTES) -> lis
     return value
 
 
-def _read(data: bytes | str, max_bytes: int) -> Json:
-    if len(data) > max_bytes:
+def _read(data: bytes | str, max_bytes: int | None) -> Json:
+    if max_bytes is not None and len(data) > max_bytes:
         raise TooLarge(
             Issue("too-long", f"The body is larger than the limit of {max_bytes} bytes.")
         )

@@ -44,6 +44,13 @@ def check(
 
     `proven` are templates of entries that were checked before and have not changed.
     """
+    return checked(pack, shape, proven=proven)[1]
+
+
+def checked(
+    pack: Pack, shape: NativeNode, *, proven: Mapping[str, Template] | None = None
+) -> tuple[dict[str, Template], list[Issue]]:
+    """The templates of a pack, ready to be compiled, and the faults that `check` tells."""
     faults: list[Issue] = []
     known = proven or {}
     templates: dict[str, Template] = dict(known)
@@ -67,7 +74,7 @@ def check(
         faults.extend(_engine_made(template))
     if len(templates) == len(pack.entries):
         faults.extend(_coverage_faults(pack, shape, templates))
-    return faults
+    return templates, faults
 
 
 def readers(templates: Mapping[str, Template]) -> dict[str, list[Reader]]:

@@ -177,15 +177,23 @@ def _session(instance: Instance, document: JsonObject) -> tuple[int, ...]:
     return (next(i for i, item in enumerate(document["sessions"]) if item is session),)
 
 
-def compile_pack(pack: Pack, shape: NativeNode) -> Mapping:
-    """Build templates and functions for all entries. Raises MappingFault."""
-    compiled = {name: compile_entry(pack, entry) for name, entry in pack.entries.items()}
+def compile_pack(
+    pack: Pack, shape: NativeNode, templates: MappingABC[str, Template] | None = None
+) -> Mapping:
+    """The functions of all entries; `templates` are those that `checked` built.
+
+    Raises MappingFault.
+    """
+    built = templates or {}
+    compiled = {
+        name: compile_entry(pack, entry, built.get(name)) for name, entry in pack.entries.items()
+    }
     return Mapping(pack, shape, compiled)
 
 
-def compile_entry(pack: Pack, entry: Entry) -> Compiled:
-    """The template and functions of one entry. Raises MappingFault."""
-    template = build_template(pack, entry)
+def compile_entry(pack: Pack, entry: Entry, template: Template | None = None) -> Compiled:
+    """The functions of one entry, and its template unless that is given. Raises MappingFault."""
+    template = template or build_template(pack, entry)
     _order(template.root, entry.type)
     return Compiled(
         entry,

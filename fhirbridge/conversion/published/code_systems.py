@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from fhirbridge.conversion.published.places import Field, Place, Places, tell, words
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.mapping.template import Leaf
+from fhirbridge.workflow.reasons import REASONS
 
 # Written by the program itself, not by a pack.
 _OWN: Mapping[str, Mapping[str, str]] = {
     "document-state": {"withdrawn": "Withdrawn: the document no longer has the item"},
-    "tag": {"sandbox": "Synthetic data of a trial"},
+    "referral-answer-reason": REASONS,
+    "tag": {
+        "probe": "Synthetic data of a trial of the look-up",
+        "sandbox": "Synthetic data of a trial",
+    },
 }
 
 

@@ -18,6 +18,8 @@ from fhirbridge.fhir import wire
 from fhirbridge.fhir.validation.profiles import US_CORE
 from fhirbridge.mapping.engine_made import bare
 from fhirbridge.native import documents
+from fhirbridge.workflow.reasons import REASONS
+from fhirbridge.workflow.words import REFERRAL
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 GOAL = {
@@ -193,6 +195,17 @@ class TestOwnCodes:
 
     def test_codes_of_the_engine_are_known(self) -> None:
         own = own_codes(mappings())
+        statuses = [row.business_status for row in REFERRAL.values()]
+        written = [
+            ("document-state", "withdrawn"),
+            ("tag", "sandbox"),
+            ("tag", "probe"),
+            ("task-parameter", "visit"),
+            ("task-parameter", "outcome-summary"),
+            *(("referral-answer-reason", reason) for reason in REASONS),
+            *(("referral-status", one[3:]) for one in statuses if one.startswith("fb:")),
+        ]
 
-        assert own.accepts(f"{own.prefix}document-state", "withdrawn")
-        assert own.accepts(f"{own.prefix}tag", "sandbox")
+        refused = [one for one in written if not own.accepts(f"{own.prefix}{one[0]}", one[1])]
+
+        assert refused == []

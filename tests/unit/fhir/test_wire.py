@@ -101,9 +101,15 @@ def test_a_body_over_the_limit_is_too_large_quickly() -> None:
     started = time.perf_counter()
 
     with pytest.raises(TooLarge):
-        wire.parse(data)
+        wire.parse(data, max_bytes=wire.DEFAULT_MAX_BYTES)
 
     assert time.perf_counter() - started < 0.5
+
+
+def test_what_is_stored_is_read_whatever_its_length() -> None:
+    data = b'{"a":"' + b"x" * wire.DEFAULT_MAX_BYTES + b'"}'
+
+    assert len(wire.parse(data)["a"]) == wire.DEFAULT_MAX_BYTES
 
 
 def test_messages_hold_no_values() -> None:
