@@ -88,6 +88,11 @@ class HttpRequest:
         return self.environ.get("CONTENT_TYPE")
 
     @property
+    def security_context(self) -> str:
+        """The header X-Security-Context of a Binary."""
+        return self._header("HTTP_X_SECURITY_CONTEXT")
+
+    @property
     def conditions(self) -> Mapping[str, str]:
         """The headers that make an interaction conditional, by their names in lower case."""
         environ = self.environ

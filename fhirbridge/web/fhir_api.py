@@ -14,7 +14,7 @@ from fhirbridge.fhir import wire, xml
 from fhirbridge.interactions import supported
 from fhirbridge.interactions.answering import answer
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, parse_query
-from fhirbridge.web import auth, compression, negotiation
+from fhirbridge.web import auth, binaries, compression, negotiation
 from fhirbridge.web.exchange import HttpAnswer, HttpRequest
 from fhirbridge.web.negotiation import Form
 
@@ -50,26 +50,38 @@ def respond(asked: HttpRequest, bridge: Bridge, caller: Caller) -> HttpAnswer:
 
 def _read(asked: HttpRequest, max_bytes: int) -> tuple[FhirRequest, Form]:
     query = parse_query(asked.query_string)
-    form = negotiation.answer_form(asked.accept, query)
+    method = "GET" if asked.method == "HEAD" else asked.method
+    path = tuple(segment for segment in asked.path[len(PREFIX) :].split("/") if segment)
+    # An address that means nothing is said to be that, whatever the form and the body are.
+    route = supported.route(method, path)
+    is_content = binaries.wants_content(route, asked.accept, query)
+    form = Form(is_content=True) if is_content else negotiation.answer_form(asked.accept, query)
     found = FhirRequest(
-        method="GET" if asked.method == "HEAD" else asked.method,
-        path=tuple(segment for segment in asked.path[len(PREFIX) :].split("/") if segment),
+        method=method,
+        path=path,
         query=negotiation.without_form(query),
         conditions=asked.conditions,
         preferences=negotiation.preferences(asked.prefer),
     )
-    # An address that means nothing is said to be that, whatever the body is.
-    supported.route(found.method, found.path)
     body = compression.unpack(asked.read(), asked.content_encoding, max_bytes=max_bytes)
     if not body:
         return found, form
     content_type = asked.content_type
     if content_type is None:
         content_type = negotiation.FHIR_JSON
-    if found.path[-1:] == ("_search",):
+    if binaries.is_content(route):
+        resource = binaries.read(
+            body,
+            content_type,
+            route,
+            security_context=asked.security_context,
+            max_bytes=max_bytes,
+        )
+        return replace(found, resource=resource), form
+    if path[-1:] == ("_search",):
         return _searched(found, body, content_type, form, asked.accept)
-    if found.method in ("POST", "PUT", "PATCH"):
-        media_type = negotiation.body_type(content_type, found.method)
+    if method in ("POST", "PUT", "PATCH"):
+        media_type = negotiation.body_type(content_type, method)
         if media_type == negotiation.FHIR_XML:
             return replace(found, resource=xml.parse(body, max_bytes=max_bytes)), form
         found = replace(found, body=body, media_type=media_type)
@@ -93,10 +105,16 @@ def _searched(
 def _write(answer: FhirResponse, base: str, form: Form) -> HttpAnswer:
     body = answer.body(pretty=form.pretty and not form.is_xml)
     if body and form.is_xml:
-        body = xml.dump(wire.parse(body, max_bytes=len(body)), pretty=form.pretty)
+        body = xml.dump(wire.parse(body), pretty=form.pretty)
     headers = {"Vary": "Accept"}
     if body:
         headers["Content-Type"] = form.media_type
+    if body and form.is_content:
+        binary = wire.parse(body)
+        body = binaries.content_of(binary)
+        headers.update(binaries.headers_of(binary))
+        if not body:
+            del headers["Content-Type"]
     if answer.version_id:
         headers["ETag"] = answer.etag
     if answer.last_modified and answer.status != 304:

@@ -49,6 +49,7 @@ class Form:
 
     media_type: str = FHIR_JSON
     pretty: bool = False
+    is_content: bool = False  # not a resource, but what a Binary holds
 
     @property
     def is_xml(self) -> bool:
@@ -87,6 +88,21 @@ def _accepted(accept: str) -> Form:
         if media.name in _ANSWERED and _is_our_version(media):
             return Form(_ANSWERED[media.name])
     raise _not_acceptable("Accept")
+
+
+@lru_cache(maxsize=256)
+def prefers_fhir(accept: str) -> bool:
+    """True if what the header Accept names first is a format of ours, not just anything.
+
+    Source: R4 binary.html#rest
+    """
+    listed = _by_preference(accept) if accept.strip() else []
+    return bool(listed) and "*" not in listed[0].name and listed[0].name in _ANSWERED
+
+
+def is_fhir(media_type: str) -> bool:
+    """True for a type under which a resource may be sent."""
+    return media_type in _JSON_BODIES or media_type in _XML_BODIES
 
 
 def without_form(query: Pairs) -> Pairs:

@@ -58,6 +58,9 @@ REQUESTS: dict[str, tuple[str, str, dict[str, str], Any]] = {
     "wrong method": ("PUT", "/_history", PLAIN, None),
     "options": ("OPTIONS", "/Patient", PLAIN, None),
     "batch": ("POST", "", PLAIN, {"resourceType": "Bundle", "type": "batch"}),
+    "content": ("GET", "/Binary/b1", {"Accept": "*/*"}, None),
+    "no content": ("GET", "/Binary/b2", {"Accept": "image/png"}, None),
+    "content in": ("PUT", "/Binary/b2", {"Content-Type": "text/plain", "If-Match": 'W/"7"'}, "a"),
     "no bundle": ("POST", "/", PLAIN, patient()),
 }
 
@@ -69,6 +72,8 @@ def app(bridge: Bridge) -> Flask:
     for resource in (
         patient(id="p1", name=[{"family": "Müller"}]),
         goal("Patient/p1", id="g1", note=[{"text": "x" * 2000}]),
+        {"resourceType": "Binary", "id": "b1", "contentType": "text/plain", "data": "YWJj"},
+        {"resourceType": "Binary", "id": "b2", "contentType": "text/plain"},
     ):
         path = f"/fhir/{resource['resourceType']}/{resource['id']}"
         assert client.put(path, data=json.dumps(resource), content_type=FHIR_JSON).status_code < 300
