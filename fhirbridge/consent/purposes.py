@@ -71,3 +71,11 @@ def is_of_class(recipient: Recipient, code: str) -> bool:
 def folded(name: str) -> str:
     """A name as it is compared: blanks and case do not matter."""
     return " ".join(name.split()).casefold()
+
+
+def is_same(one: Recipient, other: Recipient) -> bool:
+    """True if both are one organization: a shared identifier tells, or the name where one of them
+    has no identifier."""
+    if one.identifiers and other.identifiers:
+        return bool(set(one.identifiers) & set(other.identifiers))
+    return bool(one.name) and folded(one.name) == folded(other.name)

@@ -131,7 +131,7 @@ def takes_name(resource: Resource, stored: Resource, recipient: Recipient) -> bo
 
 
 def _is_named(resource: Resource, recipient: Recipient) -> bool:
-    found = _recipient(resource)
+    found = recipient_in(resource)
     shared = set(found.identifiers).intersection(recipient.identifiers)
     return bool(shared) or folded(found.name) == folded(recipient.name)
 
@@ -150,10 +150,11 @@ def _recipients(
     if not named:
         return MappingProxyType({})
     found = consents.current(session, custodian_id, map(key_of, sorted(named)))
-    return MappingProxyType({name: _recipient(json.loads(found[name])) for name in found})
+    return MappingProxyType({name: recipient_in(json.loads(found[name])) for name in found})
 
 
-def _recipient(resource: Json) -> Recipient:
+def recipient_in(resource: Json) -> Recipient:
+    """An organization or a person as one whom a consent may name."""
     name = resource.get("name")
     if isinstance(name, list):  # a person
         first = name[0] if name else {}

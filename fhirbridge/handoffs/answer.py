@@ -114,6 +114,8 @@ def answer(bridge: Bridge, handoff_id: str, given: Answer) -> Answered:
             raise NotFound(Issue("not-found", "There is no handoff or referral with this id."))
         inbound = handoff.details.get("direction") == "inbound"
         ours = given.action == "withdraw"
+        if inbound and ours:
+            raise Conflict(Issue("conflict", "Who sent a referral withdraws it; decline it."))
         if not inbound and not ours and not given.heard:
             words = "The partner answers this one; say how it was heard to enter it by hand."
             raise Conflict(Issue("conflict", words))

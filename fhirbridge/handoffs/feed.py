@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import NotFound
-from fhirbridge.fhir import references, wire
+from fhirbridge.fhir import wire
 from fhirbridge.handoffs import engagement, inbound, partners
 from fhirbridge.handoffs.events import Event, Taken, set_aside, take
-from fhirbridge.handoffs.tasks import tokens
 from fhirbridge.jsontypes import Resource
 from fhirbridge.storage import changes, handoff_keys, handoffs
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
+from fhirbridge.workflow.known import disputed, orders, tokens
 from fhirbridge.workflow.words import Profile
 
 READER = "referrals"
@@ -58,7 +58,13 @@ def _take_version(bridge: Bridge, session: Session, version: ResourceVersion) ->
 def route(bridge: Bridge, session: Session, event: Event) -> Iterator[Taken]:
     """Find the handoffs that a Task or an Appointment is about, and let it move them."""
     owners = owners_of(bridge, session, event)
+    doubted = _doubted(bridge, session, event)
     for handoff_id in owners:
+        if handoff_id in doubted:
+            handoff = handoffs.get(session, bridge.custodian.id, handoff_id)
+            reason = "It was written by an organization that the referral was not handed to."
+            set_aside(bridge, session, event, code="no-party", reason=reason, handoff=handoff)
+            continue
         taken = take(
             bridge, session, handoff_id, event, profile=_profile(bridge, session, handoff_id)
         )
@@ -82,15 +88,17 @@ def owners_of(bridge: Bridge, session: Session, event: Event) -> list[str]:
         by_place = handoff_keys.known_as(session, custodian_id, [mine] if event.reference else [])
         return by_place or handoff_keys.known_as(session, custodian_id, tokens(resource))
     here = "order" if event.side == "ours" else f"{event.partner} order"
-    orders = []
-    for one in resource.get("basedOn") or []:
-        target = references.parse(str(one.get("reference") or "") if isinstance(one, dict) else "")
-        if target.resource_type:
-            orders.append(f"{here} {references.write(target.resource_type, target.resource_id)}")
-    candidates = handoff_keys.known_as(session, custodian_id, orders)
+    candidates = handoff_keys.known_as(session, custodian_id, orders(resource, here))
     if len(candidates) <= 1:
         return candidates
     return _of_partner(bridge, session, event, candidates)
+
+
+def _doubted(bridge: Bridge, session: Session, event: Event) -> list[str]:
+    """The handoffs to which whoever wrote the event here is no party."""
+    if event.side != "ours":
+        return []
+    return handoff_keys.known_as(session, bridge.custodian.id, [disputed(event.reference)])
 
 
 def _of_partner(bridge: Bridge, session: Session, event: Event, candidates: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from fhirbridge.errors import Issue, NotFound
 from fhirbridge.fhir import references, wire
 from fhirbridge.handoffs import alarms
 from fhirbridge.handoffs.events import Event, Taken
-from fhirbridge.handoffs.tasks import read, tokens
+from fhirbridge.handoffs.tasks import read
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.native import documents
 from fhirbridge.storage import document_resources, handoff_keys, handoffs
@@ -22,6 +22,7 @@ from fhirbridge.storage import partners as partner_rows
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.keys import patient_key_of
 from fhirbridge.storage.session import Session
+from fhirbridge.workflow.known import tokens
 from fhirbridge.workflow.words import Profile, ReferralState, read_task
 
 _KINDS: dict[str, documents.Kind] = {"ServiceRequest": "referral", "CarePlan": "aftercare-plan"}

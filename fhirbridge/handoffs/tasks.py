@@ -3,7 +3,6 @@
 Source: domain.md 1.5 and 4.4 (Task columns)
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from fhirbridge.bridge import Bridge
@@ -17,6 +16,7 @@ from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
+from fhirbridge.workflow.known import tokens
 from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
 
 BSER_STATUS = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
@@ -61,13 +61,6 @@ def keep_task(session: Session, bridge: Bridge, handoff: HandoffRow, packed: Pac
         )
     keys = [reference, f"order {handoff.details['orderHere']}", handoff.id, *tokens(task)]
     handoff_keys.note(session, bridge.custodian.id, handoff.id, keys)
-
-
-def tokens(resource: Resource) -> Iterator[str]:
-    """`system|value` of each identifier."""
-    for one in resource.get("identifier") or []:
-        if isinstance(one, dict) and one.get("value"):
-            yield f"{one.get('system') or ''}|{one['value']}"
 
 
 def with_state(

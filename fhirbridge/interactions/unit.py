@@ -13,6 +13,8 @@ from fhirbridge.conversion.published import TYPES, is_ours
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.knowledge import takes_name
 from fhirbridge.disclosure.leaving import leaving
+from fhirbridge.disclosure.parties import TYPES as MOVING
+from fhirbridge.disclosure.parties import is_strangers, note_writer
 from fhirbridge.disclosure.returning import with_hidden
 from fhirbridge.disclosure.trail import Trail
 from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
@@ -75,6 +77,7 @@ class Unit:
         self._refuse_ours(resource, current)
         if not self.gate.is_open:
             self._refuse_consent(resource, current)
+            self._refuse_task(current)
             resource = self._with_hidden(resource, current)
         if current is None:
             version = resources.create(
@@ -88,6 +91,8 @@ class Unit:
             self.written[version.reference] = version
             self.deleted.pop(version.reference, None)
             self.gate.forget()
+            if version.resource_type in MOVING and not self.gate.is_open:
+                note_writer(self.session, self.custodian_id, version, self.gate.recipient)
         self.trail.note(self.session, (version,))
         if self.gate.is_open or current is None:
             return version
@@ -110,6 +115,14 @@ class Unit:
             raise Forbidden(
                 Issue("forbidden", "This Consent denies something: only the custodian changes it.")
             )
+
+    def _refuse_task(self, current: ResourceVersion | None) -> None:
+        """The Task of a referral is moved by whom it was handed to, or who asked for it."""
+        if current is None or current.resource_type != "Task":
+            return
+        if is_strangers(self.session, self.custodian_id, current.reference, self.gate.recipient):
+            words = "The Task of a referral is changed by the organization it was handed to."
+            raise Forbidden(Issue("forbidden", words))
 
     def _with_hidden(self, resource: Resource, current: ResourceVersion | None) -> Resource:
         """What the caller could not see of the current version stays."""
@@ -147,6 +160,7 @@ class Unit:
         self._refuse_ours(stored, None)
         if not self.gate.is_open:
             self._refuse_consent(stored, current)
+            self._refuse_task(current)
         version = resources.delete(self.session, self.circumstances, current=current)
         self.deleted[version.reference] = version
         self.written.pop(version.reference, None)

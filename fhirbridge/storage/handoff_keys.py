@@ -39,6 +39,11 @@ def known_as(session: Session, custodian_id: int, keys: Iterable[str]) -> list[s
     return list(session.execute(query).scalars()) if wanted else []
 
 
+def forget(session: Session, custodian_id: int, key: str) -> None:
+    """No handoff is known under this key any more."""
+    session.execute(sa.delete(handoff_keys).where(_k.custodian_id == custodian_id, _k.key == key))
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """How long a handoff has been in a state, how many clocks rang, and when the next one does."""

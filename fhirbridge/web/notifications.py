@@ -6,6 +6,8 @@ Taken is a Bundle in FHIR JSON from the partner's own client, or from our own sy
 from flask import Blueprint, Response, request
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.consent.purposes import is_same
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.errors import Forbidden, Issue, UnsupportedMedia
 from fhirbridge.fhir import wire
@@ -51,7 +53,6 @@ def _check(bridge: Bridge, caller: Caller, partner_name: str) -> None:
         return
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, partner_name)
-    theirs = set(partner.recipient.identifiers) if partner.recipient else set()
-    if not theirs & set(caller.recipient.identifiers):
+    if not is_same(partner.recipient or Recipient(partner.name), caller.recipient):
         words = "A client notifies of the Tasks of its own organization only."
         raise Forbidden(Issue("forbidden", words))

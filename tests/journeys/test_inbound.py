@@ -215,6 +215,11 @@ def test_a_move_that_is_not_allowed_is_refused(bridge: Bridge) -> None:
         answer(bridge, handoff_id, Answer("accept"))
 
 
+def test_what_somebody_else_sent_is_declined_not_withdrawn(bridge: Bridge) -> None:
+    with pytest.raises(Conflict, match="decline it"):
+        answer(bridge, refer(bridge), Answer("withdraw"))
+
+
 def test_our_answers_read_back_from_the_feed_change_nothing(bridge: Bridge) -> None:
     handoff_id = refer(bridge)
     answer(bridge, handoff_id, Answer("accept"))

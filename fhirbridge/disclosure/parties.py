@@ -1,0 +1,86 @@
+"""Who may move a referral by REST: the organization that it was handed to, or that asked for it.
+
+Others may see a Task, and may write Appointments on an order that they see; what they say about
+the referral of somebody else is refused, or kept and believed by nobody.
+Source: domain.md 1.5 (the recipient moves the Task)
+"""
+
+from collections.abc import Mapping
+
+from fhirbridge.consent.purposes import is_same
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure.knowledge import recipient_in
+from fhirbridge.fhir import references, wire
+from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.partners.registry import recipient_of
+from fhirbridge.storage import handoff_keys, handoffs, resources
+from fhirbridge.storage import partners as partner_rows
+from fhirbridge.storage.handoffs import HandoffRow
+from fhirbridge.storage.session import Session
+from fhirbridge.storage.versions import ResourceVersion
+from fhirbridge.workflow.known import disputed, orders, tokens
+
+TYPES = frozenset({"Task", "Appointment"})
+
+
+def is_strangers(session: Session, custodian_id: int, reference: str, recipient: Recipient) -> bool:
+    """True for the Task of a handoff to which an organization is no party."""
+    handoff_ids = handoff_keys.known_as(session, custodian_id, [reference])
+    return bool(_strange(session, custodian_id, handoff_ids, recipient))
+
+
+def note_writer(
+    session: Session, custodian_id: int, version: ResourceVersion, recipient: Recipient
+) -> None:
+    """Note of which handoffs a Task or an Appointment speaks without its writer being a party."""
+    resource = wire.parse(version.content)
+    key = disputed(version.reference)
+    handoff_keys.forget(session, custodian_id, key)
+    spoken_of = handoff_keys.known_as(session, custodian_id, _keys(resource, version.reference))
+    for handoff_id in _strange(session, custodian_id, spoken_of, recipient):
+        handoff_keys.note(session, custodian_id, handoff_id, [key])
+
+
+def _keys(resource: Resource, reference: str) -> list[str]:
+    if resource["resourceType"] == "Task":
+        return [reference, *tokens(resource)]
+    return orders(resource)
+
+
+def _strange(
+    session: Session, custodian_id: int, handoff_ids: list[str], recipient: Recipient
+) -> list[str]:
+    """Those of the handoffs to which the organization is no party."""
+    if not handoff_ids:
+        return []
+    settings = partner_rows.settings_of(session, custodian_id)
+    found = (handoffs.get(session, custodian_id, one) for one in handoff_ids)
+    return [
+        row.id
+        for row in found
+        if row is not None and not _is_party(session, custodian_id, row, settings, recipient)
+    ]
+
+
+def _is_party(
+    session: Session,
+    custodian_id: int,
+    handoff: HandoffRow,
+    settings: Mapping[str, JsonObject],
+    recipient: Recipient,
+) -> bool:
+    if handoff.partner:
+        known = recipient_of((settings.get(handoff.partner) or {}).get("recipient"))
+        return is_same(known or Recipient(handoff.partner), recipient)
+    # nobody is registered for who asks us: their Task says who it is
+    task = _read(session, custodian_id, str(handoff.details.get("taskHere") or ""))
+    requester = task.get("requester") or {}
+    named = references.parse(str(requester.get("reference") or ""))
+    asking = _read(session, custodian_id, references.write(named.resource_type, named.resource_id))
+    return bool(asking) and is_same(recipient_in(asking), recipient)
+
+
+def _read(session: Session, custodian_id: int, reference: str) -> Resource:
+    resource_type, _, resource_id = reference.partition("/")
+    found = resources.read(session, custodian_id, resource_type, resource_id)
+    return wire.parse(found.content) if found is not None and not found.deleted else {}

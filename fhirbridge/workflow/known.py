@@ -1,0 +1,31 @@
+"""Under what keys a Task or an Appointment of our server speaks about a handoff.
+
+Source: domain.md 1.5 (Task.focus, identifiers PLAC and FILL), R4 appointment.html#basedOn
+"""
+
+from collections.abc import Iterator
+
+from fhirbridge.fhir import references
+from fhirbridge.jsontypes import Resource
+
+
+def tokens(resource: Resource) -> Iterator[str]:
+    """`system|value` of each identifier."""
+    for one in resource.get("identifier") or []:
+        if isinstance(one, dict) and one.get("value"):
+            yield f"{one.get('system') or ''}|{one['value']}"
+
+
+def orders(resource: Resource, prefix: str = "order") -> list[str]:
+    """A key for each order that an Appointment is based on."""
+    found = []
+    for one in resource.get("basedOn") or []:
+        target = references.parse(str(one.get("reference") or "") if isinstance(one, dict) else "")
+        if target.resource_type:
+            found.append(f"{prefix} {references.write(target.resource_type, target.resource_id)}")
+    return found
+
+
+def disputed(reference: str) -> str:
+    """The key of what somebody wrote who is no party to the handoff: it moves nothing."""
+    return f"not {reference}"
