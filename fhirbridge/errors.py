@@ -55,7 +55,10 @@ class BridgeError(Exception):
         if not issues:
             raise ValueError("a BridgeError needs at least one issue")
         self.issues: tuple[Issue, ...] = issues
-        super().__init__("; ".join(issue.diagnostics for issue in issues))
+        super().__init__(*issues)  # as it was made, so that it passes between processes
+
+    def __str__(self) -> str:
+        return "; ".join(issue.diagnostics for issue in self.issues)
 
     @property
     def http_status(self) -> int:
