@@ -25,8 +25,8 @@ from fhirbridge.storage.session import Session
 from fhirbridge.workflow.known import tokens
 from fhirbridge.workflow.words import Profile, ReferralState, read_task
 
-_KINDS: dict[str, documents.Kind] = {"ServiceRequest": "referral", "CarePlan": "aftercare-plan"}
-_FRESH = (ReferralState.SENT, ReferralState.RECEIVED)
+KINDS: dict[str, documents.Kind] = {"ServiceRequest": "referral", "CarePlan": "aftercare-plan"}
+FRESH = (ReferralState.SENT, ReferralState.RECEIVED)
 _MOST_RESOURCES = 200
 SOURCE = "fhir"  # the source system of what came as FHIR
 
@@ -41,10 +41,10 @@ def recognise(bridge: Bridge, session: Session, event: Event) -> Taken | None:
     if event.side != "ours" or is_of_a_document(bridge, session, task):
         return None
     focus = references.parse(str((task.get("focus") or {}).get("reference") or ""))
-    kind = _KINDS.get(focus.resource_type)
+    kind = KINDS.get(focus.resource_type)
     profile = profile_of(task)
     reading = read_task(task, profile)
-    if kind is None or reading is None or reading.state not in _FRESH:
+    if kind is None or reading is None or reading.state not in FRESH:
         return None
     order_reference = references.write(focus.resource_type, focus.resource_id)
     order = read(session, bridge, order_reference)
@@ -61,7 +61,7 @@ def recognise(bridge: Bridge, session: Session, event: Event) -> Taken | None:
         SOURCE,
         event.reference,
         1,
-        _partner_of(bridge, session, task),
+        event.partner or _partner_of(bridge, session, task),
         patient_key_of({patient_reference}),
         reading.state.value,
         now,
@@ -129,7 +129,7 @@ def document_of(bridge: Bridge, handoff_id: str) -> ToNative:
         if handoff is None or handoff.details.get("direction") != "inbound":
             raise NotFound(Issue("not-found", "There is no inbound referral with this id."))
         pairs = _reachable(bridge, session, handoff.details)
-    kind = next(kind for kind in _KINDS.values() if kind == handoff.kind)
+    kind = next(kind for kind in KINDS.values() if kind == handoff.kind)
     mapping = bridge.mappings[kind]
     table = mapping.pack.tables.get("referral.snomed")
     kinds = {code: row.native for code, row in table.reverse.items()} if table else {}

@@ -1,7 +1,10 @@
-"""`POST /notifications/<partner>`: a partner tells that a Task or an Appointment has changed.
+"""`POST /notifications/<partner>`: a partner tells that a Task or an Appointment has changed, or
+asks us for something by a message that brings the Task and its order.
 
 Taken is a Bundle in FHIR JSON from the partner's own client, or from our own systems.
 """
+
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
@@ -12,7 +15,12 @@ from fhirbridge.disclosure.caller import Caller
 from fhirbridge.errors import Forbidden, Issue, UnsupportedMedia
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners
+from fhirbridge.handoffs.events import Taken
+from fhirbridge.handoffs.messages import asking, take_in
 from fhirbridge.handoffs.notify import notify
+from fhirbridge.interactions.answering import answer
+from fhirbridge.interactions.messages import FhirRequest
+from fhirbridge.jsontypes import Resource
 from fhirbridge.web import auth
 
 _TYPES = ("application/fhir+json", "application/json", "")
@@ -30,11 +38,12 @@ def blueprint(bridge: Bridge) -> Blueprint:
             raise UnsupportedMedia(Issue("not-supported", words))
         content = request.get_data(cache=False)
         bundle = wire.parse(content, max_bytes=bridge.settings.max_body_bytes)
-        made = notify(bridge, partner, bundle)
+        asked_for = _take_orders(bridge, auth.caller(), partner, bundle)
+        made = notify(bridge, partner, asked_for.rest)
         body = {
             "taken": [
                 {"handoff": one.handoff_id, "result": one.result, "code": one.code or None}
-                for one in made.taken
+                for one in (*asked_for.taken, *made.taken)
             ],
             "toLookAt": made.to_look_at,
         }
@@ -45,6 +54,29 @@ def blueprint(bridge: Bridge) -> Blueprint:
         )
 
     return routes
+
+
+@dataclass(frozen=True, slots=True)
+class _Orders:
+    """What became of the new orders in a Bundle, and what else it tells."""
+
+    taken: tuple[Taken, ...]
+    rest: Resource
+
+
+def _take_orders(bridge: Bridge, caller: Caller, partner_name: str, bundle: Resource) -> _Orders:
+    """Store what asks us for something, as the caller could by REST, with the same permissions."""
+    if bundle.get("resourceType") != "Bundle":
+        return _Orders((), bundle)
+    with bridge.database.read() as session:
+        partner = partners.load(session, bridge, partner_name)
+    asked = asking(bridge, partner, bundle)
+    if asked is None or asked.transaction is None:
+        return _Orders((), asked.rest if asked else bundle)
+    wanted = FhirRequest(method="POST", resource=asked.transaction)
+    answered = answer(wanted, bridge, bridge.settings.own_base, caller)
+    stored = wire.parse(answered.body(), max_bytes=bridge.settings.max_body_bytes)
+    return _Orders(tuple(take_in(bridge, partner, asked, stored)), asked.rest)
 
 
 def _check(bridge: Bridge, caller: Caller, partner_name: str) -> None:

@@ -265,6 +265,92 @@ def test_a_notification_over_http_is_taken(bridge: Bridge) -> None:
     assert [one.code for one in referrals.list_set_aside(bridge)] == ["unknown-referral"]
 
 
+class TestMessages:
+    """A BSeR partner sends one message with all that belongs to the order."""
+
+    URL = "https://ehr.example/fhir"
+
+    def message(self, shape: str, fullurl: str) -> dict[str, Any]:
+        """The referral as a message: a header, then the same resources, by their own names."""
+        listed = [one["resource"] for one in referral_bundle(shape)["entry"]]
+        text = wire.dump({"e": listed}).decode()
+        for number, one in enumerate(listed):
+            text = text.replace(uuid(number), f"{one['resourceType']}/{number}")
+        named = [{"id": str(n), **one} for n, one in enumerate(wire.parse(text.encode())["e"])]
+        header = {
+            "resourceType": "MessageHeader",
+            "eventUri": "http://hl7.org/fhir/us/bser#referral",
+            "source": {"endpoint": self.URL},
+            "focus": [{"reference": "Task/3"}],
+        }
+        return {
+            "resourceType": "Bundle",
+            "type": "message",
+            "entry": [
+                {"fullUrl": fullurl.format(f"{one['resourceType']}/{one.get('id', 'h')}", n)}
+                | {"resource": one}
+                for n, one in enumerate([header, *named])
+            ],
+        }
+
+    def post(self, bridge: Bridge, body: dict[str, Any]) -> dict[str, Any]:
+        with bridge.database.transaction() as session:
+            partners.save(session, bridge, Partner("ehr", self.URL))
+        answered = (
+            create_app(bridge)
+            .test_client()
+            .post("/notifications/ehr", data=wire.dump(body), content_type="application/fhir+json")
+        )
+        assert answered.status_code == 200, answered.get_data(as_text=True)
+        return wire.parse(answered.get_data())
+
+    @pytest.mark.parametrize("shape", list(PROFILES))
+    @pytest.mark.parametrize("fullurl", ["https://ehr.example/fhir/{0}", "urn:uuid:{1}"])
+    def test_a_new_order_in_a_message_becomes_a_document(
+        self, bridge: Bridge, shape: str, fullurl: str
+    ) -> None:
+        told = self.post(bridge, self.message(shape, fullurl))
+        handoff_id = told["taken"][0]["handoff"]
+        while read_feed(bridge):
+            pass
+
+        document = inbound.document_of(bridge, handoff_id).document
+        assert document["patient"]["name"]["family"] == "Example"
+        assert document["requester"]["org"] == "Example Hospital"
+        assert document["serviceRequested"]["kind"] == "psychiatry"
+        assert [one.handoff.id for one in referrals.list_cases(bridge)] == [handoff_id]
+        assert referrals.show(bridge, handoff_id).handoff.partner == "ehr"
+        assert referrals.list_set_aside(bridge) == []
+
+    def test_a_repeated_message_changes_nothing_even_after_an_answer(self, bridge: Bridge) -> None:
+        message = self.message("bser", "https://ehr.example/fhir/{0}")
+        handoff_id = self.post(bridge, message)["taken"][0]["handoff"]
+        answer(bridge, handoff_id, Answer("accept"))
+
+        again = self.post(bridge, message)
+        while read_feed(bridge):
+            pass
+
+        assert again["taken"] == []
+        assert referrals.show(bridge, handoff_id).handoff.status == "accepted"
+        assert len(referrals.list_cases(bridge)) == 1
+        assert referrals.list_set_aside(bridge) == []
+        assert ask(bridge, "GET", "Patient?_summary=count")["total"] == 1
+
+    def test_a_later_message_asks_for_the_withdrawal(self, bridge: Bridge) -> None:
+        message = self.message("bser", "https://ehr.example/fhir/{0}")
+        handoff_id = self.post(bridge, message)["taken"][0]["handoff"]
+        task = message["entry"][-1]["resource"]
+        system = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
+        task["status"] = "in-progress"
+        task["businessStatus"] = {"coding": [{"system": system, "code": "5.2"}]}
+
+        self.post(bridge, message)
+        answer(bridge, handoff_id, Answer("confirm-withdrawal"))
+
+        assert task_of(bridge, handoff_id)["status"] == "cancelled"
+
+
 def test_pull_reads_plans_and_referrals_of_a_patient_as_documents(
     tmp_path: Path, bridge: Bridge
 ) -> None:
