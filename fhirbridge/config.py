@@ -43,6 +43,7 @@ class Settings:
     timezone: str = "UTC"  # for dates without a zone, at index and at query time
     base: str = DEFAULT_BASE  # `{base}` of our identifiers, code systems and extensions
     public_url: str | None = None  # what callers see as our FHIR base
+    proxies: int = 0  # servers of ours in front, each adding to X-Forwarded-For
     referential_integrity: bool = True
     uscore_version: UsCore = "6.1.0"  # in which we claim US Core profiles, or none
     custodian: str = "default"

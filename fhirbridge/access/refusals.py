@@ -13,6 +13,7 @@ OAuthError = Literal[
     "invalid_grant",
     "invalid_scope",
     "unsupported_grant_type",
+    "temporarily_unavailable",
 ]
 
 

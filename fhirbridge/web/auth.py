@@ -13,6 +13,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.disclosure import scopes
 from fhirbridge.disclosure.caller import OWN, Caller
 from fhirbridge.errors import Forbidden, Issue, NotAuthenticated
+from fhirbridge.web import hosts
 from fhirbridge.web.exchange import HttpRequest
 
 # What must be known before one can have a token, what watches over us, and documentation.
@@ -35,8 +36,16 @@ _LETTERS = {"GET": "r", "HEAD": "r", "POST": "c", "PUT": "u", "PATCH": "u", "DEL
 
 
 def register(app: Flask, bridge: Bridge, tokens: Tokens) -> None:
-    """Ask for a token before anything else is looked at."""
+    """Ask for a token before anything else is looked at.
+
+    Where everybody on this machine may ask, they must at least ask for it by a name of its own.
+    """
     if bridge.settings.auth == "none":
+
+        @app.before_request
+        def check_host() -> None:
+            hosts.check(HttpRequest(request.environ), bridge.settings)
+
         return
 
     @app.before_request

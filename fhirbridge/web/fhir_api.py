@@ -14,7 +14,7 @@ from fhirbridge.fhir import wire, xml
 from fhirbridge.interactions import supported
 from fhirbridge.interactions.answering import answer
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, parse_query
-from fhirbridge.web import auth, binaries, compression, negotiation
+from fhirbridge.web import auth, binaries, compression, hosts, negotiation
 from fhirbridge.web.exchange import HttpAnswer, HttpRequest
 from fhirbridge.web.negotiation import Form
 
@@ -43,7 +43,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
 def respond(asked: HttpRequest, bridge: Bridge, caller: Caller) -> HttpAnswer:
     """Answer a request below PREFIX. Raises BridgeError for whatever cannot be done."""
     settings = bridge.settings
-    base = settings.public_url or asked.host_url + PREFIX
+    base = hosts.base_of(asked, settings, PREFIX)
     found, form = _read(asked, settings.max_body_bytes)
     return _write(answer(found, bridge, base, caller), base, form)
 

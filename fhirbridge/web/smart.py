@@ -3,11 +3,14 @@
 Source: SMART App Launch 2.2, Conformance and Backend Services; RFC 6749, RFC 7009
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 
+from fhirbridge.access.attempts import Attempts, TooManyAttempts
 from fhirbridge.access.keys import ALGORITHMS
 from fhirbridge.access.refusals import TokenRefused
 from fhirbridge.access.tokens import Tokens
@@ -16,8 +19,8 @@ from fhirbridge.config import Settings
 from fhirbridge.fhir import wire
 from fhirbridge.interactions.messages import parse_query
 from fhirbridge.partners.http import is_loopback
-from fhirbridge.web import compression
-from fhirbridge.web.exchange import HttpAnswer
+from fhirbridge.web import compression, hosts
+from fhirbridge.web.exchange import HttpAnswer, HttpRequest
 from fhirbridge.web.negotiation import FORM, JSON
 
 TOKEN = "/auth/token"  # noqa: S105
@@ -33,6 +36,18 @@ def blueprint(bridge: Bridge, tokens: Tokens) -> Blueprint:
     routes = Blueprint("smart", __name__)
     if bridge.settings.auth == "none":
         return routes
+    attempts = Attempts(bridge.now)
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        """Who was refused too often lately is refused unseen."""
+        address = hosts.peer(HttpRequest(request.environ), bridge.settings.proxies)
+        attempts.check(address)
+        try:
+            yield
+        except TokenRefused:
+            attempts.note(address)
+            raise
 
     @routes.get(CONFIGURATION)
     @routes.get(f"/fhir{CONFIGURATION}")
@@ -41,7 +56,8 @@ def blueprint(bridge: Bridge, tokens: Tokens) -> Blueprint:
 
     @routes.post(TOKEN)
     def token() -> Response:
-        granted = tokens.grant(_form(), audiences=_audiences(bridge.settings))
+        with limited():
+            granted = tokens.grant(_form(), audiences=_audiences(bridge.settings))
         answer = {
             "access_token": granted.token,
             "token_type": "bearer",
@@ -52,7 +68,8 @@ def blueprint(bridge: Bridge, tokens: Tokens) -> Blueprint:
 
     @routes.post(REVOKE)
     def revoke() -> Response:
-        tokens.revoke(_form(), audiences=_audiences(bridge.settings))
+        with limited():
+            tokens.revoke(_form(), audiences=_audiences(bridge.settings))
         return Response(status=200, headers=_NO_STORE)
 
     return routes
@@ -75,7 +92,10 @@ def service_url(settings: Settings) -> str:
 def refuse(error: TokenRefused) -> HttpAnswer:
     """The answer of the token and revocation endpoints to what they do not accept."""
     body = {"error": error.error, "error_description": error.description}
-    return HttpAnswer(error.http_status, {"Content-Type": JSON, **_NO_STORE}, wire.dump(body))
+    headers = {"Content-Type": JSON, **_NO_STORE}
+    if isinstance(error, TooManyAttempts):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return HttpAnswer(error.http_status, headers, wire.dump(body))
 
 
 def _configuration(root: str) -> dict[str, Any]:

@@ -30,6 +30,12 @@ def now() -> Clock:
     return Clock()
 
 
+@pytest.fixture(autouse=True)
+def _later(now: Clock) -> None:
+    """Time enough for the refusals of the test before to be forgotten."""
+    now.turn(120)
+
+
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory: pytest.TempPathFactory, now: Clock) -> Iterator[Bridge]:
     url = f"sqlite:///{tmp_path_factory.mktemp('tokens')}/server.db"
