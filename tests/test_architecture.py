@@ -19,6 +19,7 @@ DOORS = {
     "alembic": ("storage/migrations/",),
     "psycopg": ("storage/postgresql.py",),
     "requests": ("partners/",),
+    "cryptography": ("disclosure/cursors.py",),
     "joserfc": ("access/", "partners/token.py"),
     "marshmallow": ("native/",),
     "fhir": ("fhir/models.py",),

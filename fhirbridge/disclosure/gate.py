@@ -36,13 +36,14 @@ MARKS_WITHOUT_HIPAA = ("NORDSCLCD", "RedisclosureProhibitionMark")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Whose records the gate guards, by which rules, and when."""
+    """Whose records the gate guards, by which rules, and when; `secret` seals marks of pages."""
 
     custodian_id: int
     policy: Policy
     now: datetime
     zone: tzinfo
     bases: tuple[str, ...] = ()
+    secret: bytes = bytes(32)
 
 
 class Gate:

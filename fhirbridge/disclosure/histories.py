@@ -22,7 +22,9 @@ def exists(session: Session, gate: Gate, place: Place) -> bool:
     current = resources.read(
         session, gate.place.custodian_id, place.resource_type, place.resource_id
     )
-    return current is not None and gate.sees(session, current)
+    if current is None or not gate.sees(session, current):
+        return False
+    return bool(disclosed(session, gate, current))
 
 
 def versions(

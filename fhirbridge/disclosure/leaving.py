@@ -11,7 +11,7 @@ from fhirbridge.clock import to_instant
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Resource
-from fhirbridge.storage import history, resources
+from fhirbridge.storage import history
 from fhirbridge.storage.history import Place
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
@@ -29,7 +29,7 @@ def leaving(session: Session, gate: Gate, version: ResourceVersion) -> ResourceV
         shown = gate.shown(session, version)
         if shown is None:
             return None
-        if gate.is_whole(session, version) and shown == _parsed(version):
+        if version.version_id == 1:
             return _written(session, gate, version, shown)
     found = [each for each in disclosed(session, gate, version) if each.seq <= version.seq]
     return found[-1] if found else None
@@ -39,21 +39,10 @@ def leaving_version(
     session: Session, gate: Gate, current: ResourceVersion, version_id: int
 ) -> ResourceVersion | None:
     """One version by the number that the caller knows, of a resource whose current one is given."""
-    if not gate.is_open and not gate.sees(session, current):
+    if not gate.sees(session, current):
         return None
-    if gate.is_open or (not current.deleted and gate.is_whole(session, current)):
-        found = resources.vread(
-            session,
-            gate.place.custodian_id,
-            current.resource_type,
-            current.resource_id,
-            version_id=version_id,
-        )
-        return leaving(session, gate, found) if found else None
-    for each in disclosed(session, gate, current):
-        if each.version_id == version_id:
-            return each
-    return None
+    every = disclosed(session, gate, current)
+    return next((each for each in every if each.version_id == version_id), None)
 
 
 def disclosed(session: Session, gate: Gate, version: ResourceVersion) -> list[ResourceVersion]:
@@ -66,7 +55,7 @@ def disclosed(session: Session, gate: Gate, version: ResourceVersion) -> list[Re
         if not gate.sees(session, each):
             continue
         shown = None if each.deleted else gate.shown(session, each)
-        if shown is None and not each.deleted:
+        if shown is None and not (each.deleted and found):
             continue
         says = wire.canonical(_unnumbered(shown)) if shown is not None else b""
         if says == before:
@@ -90,10 +79,6 @@ def _written(
     }
     labelled = gate.labelled(session, version, {**shown, "meta": meta})
     return replace(version, content=wire.dump(labelled))
-
-
-def _parsed(version: ResourceVersion) -> Resource:
-    return wire.parse(version.content, max_bytes=len(version.content) + 1)
 
 
 def _unnumbered(resource: Resource) -> Resource:

@@ -3,11 +3,28 @@
 Source: design.md section 9 (writes are no oracle)
 """
 
+from fhirbridge.consent.classes import DIRECTORY
 from fhirbridge.consent.redaction import removed_elements
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.jsontypes import Json, Resource
+from fhirbridge.storage.versions import ResourceVersion
 
 _KEPT = ("resourceType", "id", "meta", "text")
+ONLY_CUSTODIAN = "Only the custodian deletes patients, and what records of several may refer to."
+
+
+def is_shared(version: ResourceVersion) -> bool:
+    """True for what records may refer to that the caller cannot see: directories, and patients.
+
+    Whether it could be deleted would tell of them.
+    """
+    return version.content_class == DIRECTORY or version.resource_type == "Patient"
+
+
+def has_birth_date_of(written: Resource, stored: Resource) -> bool:
+    """True unless a birth date, or what is said about it, was changed."""
+    names = ("birthDate", "_birthDate")
+    return all(written.get(name) == stored.get(name) for name in names)
 
 
 def with_hidden(written: Resource, stored: Resource, shown: Resource) -> Resource:

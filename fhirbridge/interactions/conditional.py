@@ -5,12 +5,13 @@ Source: R4 http.html#ccreate, http.html#cond-update, http.html#cdelete
 
 from typing import TypeAlias
 
-from fhirbridge.disclosure.scope import scope_of
+from fhirbridge.disclosure import pages
 from fhirbridge.errors import InvalidContent, Issue, PreconditionFailed
 from fhirbridge.interactions import permissions
 from fhirbridge.interactions.context import Context, Unit
 from fhirbridge.interactions.messages import Pairs, parse_query
 from fhirbridge.search import query
+from fhirbridge.search.query import SearchQuery
 from fhirbridge.storage import search
 from fhirbridge.storage.versions import ResourceVersion
 
@@ -36,13 +37,20 @@ def one_match(
             )
         )
     permissions.check_search(context, wanted)
-    scope = scope_of(unit.session, context.gate, wanted)
-    found = search.match_ids(unit.session, wanted, scope, custodian_id=unit.custodian_id)
+    found = _found(unit, context, wanted)
     if len(found) > 1:
         raise PreconditionFailed(
             Issue("multiple-matches", "The conditional criteria match several resources.")
         )
     return unit.read(resource_type, found[0]) if found else None
+
+
+def _found(unit: Unit, context: Context, wanted: SearchQuery) -> list[str]:
+    """The ids of at most two matches."""
+    if context.gate.is_open:
+        return search.match_ids(unit.session, wanted, custodian_id=unit.custodian_id)
+    found = pages.matches(unit.session, context.gate, wanted, limit=2)
+    return [version.resource_id for version in found]
 
 
 def _pairs(resource_type: str, criteria: Criteria) -> Pairs:

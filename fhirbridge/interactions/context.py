@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import TypeAlias
+from uuid import UUID
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.disclosure.caller import OWN, Caller
@@ -126,6 +128,7 @@ class Context:
             now=self.bridge.now(),
             zone=settings.zone,
             bases=self.bases,
+            secret=_secret(self.bridge.custodian.namespace),
         )
 
     def _circumstances(self) -> Circumstances:
@@ -136,6 +139,12 @@ class Context:
             zone=settings.zone,
             bases=self.bases,
         )
+
+
+@lru_cache(maxsize=16)
+def _secret(namespace: UUID) -> bytes:
+    """What only this custodian's servers know, all of them alike."""
+    return blake2b(namespace.bytes, digest_size=32, person=b"cursors").digest()
 
 
 @lru_cache(maxsize=64)

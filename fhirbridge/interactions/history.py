@@ -6,7 +6,7 @@ Source: R4 http.html#history
 from urllib.parse import urlencode
 
 from fhirbridge.clock import to_instant
-from fhirbridge.disclosure import histories
+from fhirbridge.disclosure import cursors, histories
 from fhirbridge.errors import InvalidContent, Issue, NotFound
 from fhirbridge.fhir import bundles
 from fhirbridge.interactions.context import Context
@@ -39,10 +39,10 @@ def history(request: FhirRequest, context: Context, route: Route) -> FhirRespons
     given = dict(request.query)
     span = _span(given, context)
     count = min(_number(given, "_count", DEFAULT_COUNT), MAX_COUNT)
-    before = _number(given, "_before", 0) or None
     place = Place(context.custodian_id, route.resource_type, route.resource_id)
     if not context.gate.is_open:
         return _limited(request, context, place, given, span)
+    before = _number(given, "_before", 0) or None
     with context.reading() as session:
         newest = stored.newest(session, place)
         if newest is None and route.resource_id:
@@ -71,8 +71,10 @@ def _limited(
 ) -> FhirResponse:
     """For others than the custodian: without ETag and total, which would tell of more."""
     count = min(_number(given, "_count", DEFAULT_COUNT), MAX_COUNT)
-    before = _number(given, "_before", 0) or None
     gate = context.gate
+    secret = gate.place.secret
+    mark = cursors.unseal(secret, given.get("_before", ""), parameter="_before")
+    before = _number({"_before": mark}, "_before", 0) if mark else None
     with context.reading() as session:
         if place.resource_id and not histories.exists(session, gate, place):
             name = f"{place.resource_type}/{place.resource_id}"
@@ -81,7 +83,8 @@ def _limited(
         context.trail.note(session, found[:count])
     links = {"self": _link(context, request, given)}
     if len(found) > count > 0:
-        links["next"] = _link(context, request, {**given, "_before": str(found[count - 1].seq)})
+        mark = cursors.seal(secret, str(found[count - 1].seq))
+        links["next"] = _link(context, request, {**given, "_before": mark})
     entries = [history_entry(version, context.base) for version in found[:count]]
     return FhirResponse(status=200, resource=bundles.history(entries, links=links, total=None))
 

@@ -15,7 +15,12 @@ from fhirbridge.disclosure.knowledge import takes_name
 from fhirbridge.disclosure.leaving import leaving
 from fhirbridge.disclosure.parties import TYPES as MOVING
 from fhirbridge.disclosure.parties import is_strangers, note_writer
-from fhirbridge.disclosure.returning import with_hidden
+from fhirbridge.disclosure.returning import (
+    ONLY_CUSTODIAN,
+    has_birth_date_of,
+    is_shared,
+    with_hidden,
+)
 from fhirbridge.disclosure.trail import Trail
 from fhirbridge.errors import Conflict, Forbidden, InvalidContent, Issue
 from fhirbridge.fhir import wire
@@ -41,6 +46,7 @@ class Unit:
     deleted: dict[str, ResourceVersion] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)  # the entry of a transaction
     kept: dict[str, frozenset[str]] = field(default_factory=dict)  # what it referred to before
+    before: list[Gate] = field(default_factory=list)  # as it was before a Consent was written
     base: str = ""  # the canonical base of what is ours
 
     @property
@@ -115,6 +121,15 @@ class Unit:
             raise Forbidden(
                 Issue("forbidden", "This Consent denies something: only the custodian changes it.")
             )
+        self._remember(resource, stored)
+
+    def _remember(self, *consents: Resource) -> None:
+        """Keep what the caller may see of their patients: a Consent may take it away."""
+        if not self.before:
+            self.before.append(Gate(self.gate.caller, self.gate.place))
+        for consent in consents:
+            for name in patients_of(consent, bases=self.circumstances.bases) if consent else ():
+                self.before[0].allowance(self.session, key_of(name))
 
     def _refuse_task(self, current: ResourceVersion | None) -> None:
         """The Task of a referral is moved by whom it was handed to, or who asked for it."""
@@ -131,6 +146,9 @@ class Unit:
             return resource
         stored, shown = wire.parse(current.content), wire.parse(seen.content)
         self._refuse_other(resource, shown, current)
+        if resource["resourceType"] == "Patient" and not has_birth_date_of(resource, stored):
+            words = "Only the custodian changes a birth date: who signs for a minor depends on it."
+            raise Forbidden(Issue("forbidden", words))
         if takes_name(resource, stored, self.gate.recipient):
             raise Forbidden(
                 Issue("forbidden", "A client gives nobody the name of its own organization.")
@@ -159,6 +177,8 @@ class Unit:
         stored = wire.parse(current.content)
         self._refuse_ours(stored, None)
         if not self.gate.is_open:
+            if is_shared(current):
+                raise Forbidden(Issue("forbidden", ONLY_CUSTODIAN))
             self._refuse_consent(stored, current)
             self._refuse_task(current)
         version = resources.delete(self.session, self.circumstances, current=current)
@@ -220,17 +240,20 @@ class Unit:
 
     def _is_hidden(self, target: str) -> bool:
         """True for what the caller may not see, unless it was written here and now."""
-        if self.gate.is_open or target in self.written:
-            return False
-        return not self.gate.sees_reference(self.session, target)
+        return not (self.gate.is_open or target in self.written or self._is_seen(target))
+
+    def _is_seen(self, target: str) -> bool:
+        """Whether the caller sees it, by the consents that held before this unit wrote any."""
+        gate = self.before[0] if self.before else self.gate
+        return gate.sees_reference(self.session, target)
 
     def _held(self, reference: str) -> Iterator[Issue]:
-        found = integrity.referrers(self.session, self.custodian_id, reference)
+        # What the caller may not see keeps its reference: a refusal would tell of it.
+        seen = None if self.gate.is_open else lambda name: not self._is_hidden(name)
+        found = integrity.referrers(self.session, self.custodian_id, reference, seen=seen)
         if found:
-            visible = [each for each in found if not self._is_hidden(each)]
-            named = ", ".join(visible[: integrity.MAX_REFERRERS]) or "other records"
-            is_more = visible and len(found) > min(len(visible), integrity.MAX_REFERRERS)
-            others = " and others" if is_more else ""
+            named = ", ".join(found[: integrity.MAX_REFERRERS])
+            others = " and others" if len(found) > integrity.MAX_REFERRERS else ""
             issue = Issue(
                 "conflict",
                 f"{reference} cannot be deleted, because it is referred to by {named}{others}.",

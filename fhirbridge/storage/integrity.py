@@ -3,9 +3,10 @@
 Source: R4 references.html#literal, http.html#delete; fhir-rest.md section 2, last paragraph
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -47,8 +48,9 @@ _REFERRERS = Statement(
         _r.reference_key != _l.target_key,
         *(_r.resource_type != sa.literal_column(f"'{name}'") for name in RECORDS),
     )
-    .limit(sa.literal_column(str(MAX_REFERRERS + 1)))
+    .limit(bindparam("most", type_=sa.Integer))
 )
+_MANY = 1_000_000
 
 _v = tables.resource_versions.c
 _VERSION = Statement(
@@ -177,7 +179,18 @@ def _runs(keys: Collection[int]) -> Iterator[tuple[int, int]]:
         yield run[0], run[-1]
 
 
-def referrers(session: Session, custodian_id: int, target: str) -> list[str]:
-    """Up to MAX_REFERRERS + 1 others that refer to `target` (`Type/id`), records left out."""
-    rows = session.rows(_REFERRERS, custodian_id=custodian_id, target_key=key_of(target))
-    return sorted(f"{row[0]}/{row[1]}" for row in rows)
+def referrers(
+    session: Session,
+    custodian_id: int,
+    target: str,
+    *,
+    seen: Callable[[str], bool] | None = None,
+) -> list[str]:
+    """Up to MAX_REFERRERS + 1 others that refer to `target` (`Type/id`), records left out.
+
+    With `seen` only those count for which it is true: the rest must not be told of.
+    """
+    most = _MANY if seen else MAX_REFERRERS + 1
+    rows = session.rows(_REFERRERS, custodian_id=custodian_id, target_key=key_of(target), most=most)
+    names = (f"{row[0]}/{row[1]}" for row in rows)
+    return sorted(islice((name for name in names if seen is None or seen(name)), MAX_REFERRERS + 1))

@@ -37,6 +37,7 @@ from fhirbridge.storage.visibility import visible
 # resource types; () means all
 Types: TypeAlias = tuple[str, ...]
 
+REFERENCES = "index_references"
 ID = "Resource._id"
 LAST_UPDATED = "Resource._lastUpdated"
 
@@ -79,6 +80,31 @@ class Builder:
     def visible(self, alias: str) -> list[Sql]:
         """The conditions on a row of any table: this custodian's, and inside the scope."""
         return visible(alias, self._custodian_id, self._scope, dialect=self._dialect)
+
+    def pointing(self, alias: str) -> list[Sql]:
+        """Where not everything may be seen: that a row of `index_references` shows its target.
+
+        So it does if that is the patient whose row it is, elsewhere, or inside the scope.
+        """
+        if not self._scope.is_limited:
+            return []
+        target = self.alias("r")
+        seen = joined(
+            [
+                Sql(f"{target}.reference_key = {alias}.target_key"),
+                *self.visible(target),
+                Sql(f"NOT {target}.deleted"),
+            ],
+            "AND",
+        )
+        text = (
+            f"({alias}.target_key = {alias}.patient_key"  # noqa: S608
+            f" OR ({alias}.patient_key = -1 AND {alias}.target_type = 'Patient')"
+            f" OR NOT EXISTS (SELECT 1 FROM resources r WHERE r.custodian_id = ?"
+            f" AND r.reference_key = {alias}.target_key)"
+            f" OR EXISTS (SELECT 1 FROM resources {target} WHERE {seen.text}))"
+        )
+        return [Sql(text, (self._custodian_id, *seen.parameters))]
 
     def condition(self, clause: SearchClause, key: str, types: Types) -> Sql:
         """Whether a clause on resources of `types` holds for the one in the column `key`."""
@@ -151,11 +177,13 @@ class Builder:
 
     def _row(self, clause: Clause, alias: str) -> Sql:
         """The condition on one index row."""
+        is_reference = table_of(clause) == REFERENCES
         return joined(
             [
                 *self.visible(alias),
                 one_of(f"{alias}.parameter", [key_of(name) for name in clause.names]),
                 matches(clause, alias),
+                *(self.pointing(alias) if is_reference else ()),
             ],
             "AND",
         )
@@ -174,6 +202,7 @@ class Builder:
             alias = self.alias("x")
             keys = [key_of(name + suffix) for name in clause.names]
             where = [*self.visible(alias), one_of(f"{alias}.parameter", keys)]
+            where += self.pointing(alias) if table == REFERENCES else []
             sources.append(
                 Source(f"{table} {alias}", f"{alias}.resource_key", joined(where, "AND"))
             )

@@ -3,7 +3,7 @@
 Source: R4 search.html#include
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fhirbridge.errors import Issue
@@ -38,8 +38,12 @@ def follow(
     scope: Scope,
     *,
     custodian_id: int,
+    keep: Callable[[ResourceVersion], bool] = lambda _: True,
 ) -> Included:
-    """Follow the includes from the matches of one page, each resource once."""
+    """Follow the includes from the matches of one page, each resource once.
+
+    What is not to `keep` is left out, and nothing is followed from there.
+    """
     builder = Builder(custodian_id, scope, dialect=session.connection.dialect.name)
     seen = {version.key for version in matches}
     found: list[ResourceVersion] = []
@@ -49,7 +53,7 @@ def follow(
         fresh: dict[int, ResourceVersion] = {}
         for include in chosen:
             for version in _step(session, include, focus, builder):
-                if version.key not in seen:
+                if version.key not in seen and version.key not in fresh and keep(version):
                     fresh[version.key] = version
         if not fresh:
             return Included(tuple(found))

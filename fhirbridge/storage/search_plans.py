@@ -251,6 +251,7 @@ def _sort_expression(builder: Builder, sort: SortKey, row: str, key: str) -> Sql
             Sql(f"{alias}.resource_key = {key}"),
             one_of(f"{alias}.parameter", [key_of(name) for name in sort.names]),
             *builder.visible(alias),
+            *(builder.pointing(alias) if parameter.type == "reference" else ()),
         ],
         "AND",
     )

@@ -271,6 +271,62 @@ def test_a_consent_that_others_bring_permits_nothing(record: Store) -> None:
     assert record.get("Condition/h1").status == 404
 
 
+def test_a_denial_that_others_bring_is_stored_and_holds_at_once(record: Store) -> None:
+    denial = bare(written("c9", P2, *CLASSES))
+    denial["provision"] = {"type": "deny", "actor": denial["provision"]["actor"]}
+    del denial["id"]
+    assert record.get("Patient/p2", WRITER).status == 200
+
+    made = record.ask("POST", "Consent", denial, caller=WRITER)
+
+    assert made.status == 201, made.body
+    assert record.get("Patient/p2", WRITER).status == 404
+
+
+def test_others_change_no_birth_date_and_delete_no_patient(record: Store) -> None:
+    seen = record.get("Patient/p1").body
+    part = [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Patient.birthDate"},
+        {"name": "value", "valueDate": "1990-01-01"},
+    ]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": part}]}
+    without = {name: value for name, value in seen.items() if name != "birthDate"}
+
+    statuses = [
+        record.ask("PUT", "Patient/p1", {**seen, "birthDate": "1990-01-01"}).status,
+        record.ask("PUT", "Patient/p1", without).status,
+        record.ask("PATCH", "Patient/p1", patch).status,
+        record.ask("DELETE", "Patient/p1").status,
+        record.ask("DELETE", "Organization/o1").status,
+    ]
+
+    assert statuses == [403] * 5
+    assert record.ask("PUT", "Patient/p1", {**seen, "gender": "female"}).status == 200
+
+
+def test_a_deletion_names_only_referrers_that_are_seen(record: Store) -> None:
+    hidden = {
+        "resourceType": "Observation",
+        "id": "lab",
+        "status": "final",
+        "code": {"text": HIDDEN},
+        "subject": P1,
+        "focus": [{"reference": "Appointment/a1"}],
+    }
+    record.put(hidden)
+    assert record.ask("DELETE", "Appointment/a1").status == 204
+
+    record.put(appointment("a2"))
+    record.put({**plan(), "activity": [{"reference": {"reference": "Appointment/a2"}}]})
+    refused = record.ask("DELETE", "Appointment/a2")
+    entry = {"request": {"method": "DELETE", "url": "Appointment/a2"}}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+
+    assert refused.status == record.ask("POST", "", bundle).status == 409
+    assert "referred to by CarePlan/plan." in json.dumps(refused.body)
+
+
 def test_contacts_of_a_patient_belong_to_the_plan(record: Store) -> None:
     contact = {"name": {"text": "A sponsor"}}
     record.put(

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from fhirbridge import bridge as bridges
 from fhirbridge.config import Settings
+from fhirbridge.consent.classes import CLASSES
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.operations import consents
 from tests.disclosure.conftest import NOW
@@ -19,17 +21,45 @@ from tests.disclosure.support import CLINIC, STRANGER, Store
 from tests.unit.consent.support import consent
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
-P1, P2 = {"reference": "Patient/p1"}, {"reference": "Patient/p2"}
+P1, P2, P3 = ({"reference": f"Patient/p{number}"} for number in (1, 2, 3))
+# Shown is written at NOW, hidden an hour later, both are asked after two.
+HALF_PAST, LATER = "2026-06-01T12:30:00Z", "2026-06-01T13:30:00Z"
+
+
+class Clock:
+    """The time of one store."""
+
+    def __init__(self) -> None:
+        self.at = NOW
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def permit(consent_id: str, patient: JsonObject, *classes: str) -> Resource:
+    made = consent(classes=classes, id=consent_id, patient=patient)
+    made["policyRule"] = {"text": "42 CFR Part 2"}
+    for each in made["provision"]["class"]:
+        each["system"] = "http://example.org/class"
+    return made
 
 
 def shown() -> list[Resource]:
-    """What the clinic may see, the consent for it included."""
-    permit = consent(classes=("identity", "treatment-plan", "medications"))
-    permit["policyRule"] = {"text": "42 CFR Part 2"}
-    for each in permit["provision"]["class"]:
-        each["system"] = "http://example.org/class"
+    """What the clinic may see, the consents for it included; of p3 it may see everything."""
     return [
         {"resourceType": "Organization", "id": "o1", "name": "Program"},
+        {"resourceType": "Organization", "id": "o2", "name": "Elsewhere"},
+        {"resourceType": "Practitioner", "id": "h7", "name": [{"family": "Oak"}]},
+        {"resourceType": "Patient", "id": "p3", "birthDate": "1980-01-01"},
+        permit("c3", P3, *CLASSES),
+        {
+            "resourceType": "Flag",
+            "id": "f3",
+            "status": "active",
+            "code": {"text": "x"},
+            "subject": P3,
+        },
+        plan_of_p3(),
         {
             "resourceType": "Patient",
             "id": "p1",
@@ -37,7 +67,8 @@ def shown() -> list[Resource]:
             "name": [{"family": "Ash"}],
             "managingOrganization": {"reference": "Organization/o1"},
         },
-        permit,
+        permit("c1", P1, "identity", "treatment-plan", "medications"),
+        goal("g3", "Walk"),
         goal("g1", "Stay sober"),
         goal("g2", "Call a sponsor"),
         {
@@ -58,6 +89,18 @@ def shown() -> list[Resource]:
             "activity": [{"reference": {"reference": "MedicationRequest/m1"}}],
         },
     ]
+
+
+def plan_of_p3(**more: Any) -> Resource:
+    return {
+        "resourceType": "CarePlan",
+        "id": "c3",
+        "status": "active",
+        "intent": "plan",
+        "subject": P3,
+        "title": "Plan",
+        **more,
+    }
 
 
 def goal(resource_id: str, text: str, **more: Any) -> Resource:
@@ -88,14 +131,22 @@ def hide(store: Store, seed: int) -> None:
             "id": "p2",
             "identifier": [{"system": "urn:mrn", "value": "2"}],
             "name": [{"family": "Ash"}],
+            "managingOrganization": {"reference": "Organization/o2"},
         },
         condition,
+        {
+            "resourceType": "Condition",
+            "id": "h6",
+            "subject": P2,
+            "recorder": {"reference": "Practitioner/h7"},
+        },
         {
             "resourceType": "Observation",
             "id": "h2",
             "status": "final",
             "code": {"text": "test"},
             "subject": subject,
+            "focus": [{"reference": "Goal/g3"}],
             "category": [{"coding": [{"code": "laboratory"}]}],
         },
         {**goal("h3", "Hidden goal"), "subject": P2},
@@ -120,6 +171,10 @@ def hide(store: Store, seed: int) -> None:
     plan = store.own("GET", "CarePlan/c1").body
     del plan["meta"]
     store.put({**plan, "addresses": [{"reference": "Condition/h1"}]})
+    store.put(plan_of_p3(addresses=[{"reference": "Condition/h6"}]))
+    store.put(plan_of_p3(addresses=[{"reference": "Condition/h6"}], supportingInfo=[P2]))
+    if chance.random() < 0.5:
+        store.put(plan_of_p3())
     if chance.random() < 0.5:
         store.put(goal("g2", "Call a sponsor", addresses=[{"reference": "Condition/h1"}]))
     if chance.random() < 0.5:
@@ -142,6 +197,15 @@ READS = [
     "_history?_count=5",
     "Goal/_history",
     "Condition/_history",
+    "CarePlan/c3",
+    "CarePlan/c3/_history",
+    "CarePlan/c3/_history/2",
+    "CarePlan/c3/_history/3",
+    f"Patient/p1/$everything?_since={LATER}",
+    f"Patient/p3/$everything?_since={HALF_PAST}",
+    f"_history?_since={LATER}&_count=2",
+    f"CarePlan/_history?_at={HALF_PAST}",
+    f"CarePlan/c1/_history?_since={LATER}",
 ]
 SEARCHES = [
     "Patient?name=ash",
@@ -174,6 +238,23 @@ SEARCHES = [
     "?_type=Condition,Goal,Patient&_count=3",
     "?_id=h1",
     "?_security=SUD&_type=Goal,Condition",
+    f"CarePlan?_lastUpdated=gt{HALF_PAST}",
+    f"CarePlan?_lastUpdated=lt{LATER}&_total=accurate&_count=1",
+    f"CarePlan?_lastUpdated=ge{HALF_PAST},lt2000&status=active",
+    f"CarePlan?_lastUpdated=ge2026-06-01&_lastUpdated=le{HALF_PAST}",
+    f"CarePlan?_lastUpdated=gt{LATER}&_summary=count",
+    f"Patient?_has:CarePlan:subject:_lastUpdated=gt{HALF_PAST}",
+    f"CarePlan?subject:Patient._lastUpdated=gt{HALF_PAST}",
+    "Goal?_sort=_lastUpdated",
+    "Goal?_sort=-_lastUpdated&_count=1",
+    "CarePlan?_sort=-_lastUpdated,_id&_total=accurate",
+    "CarePlan?_sort=status,_lastUpdated",
+    "CarePlan?_sort=condition&_elements=title",
+    "CarePlan?condition=Condition/h6",
+    "CarePlan?condition:Condition.recorder=Practitioner/h7",
+    "Organization?_has:Patient:organization:_id=p2",
+    "CarePlan?_include=CarePlan:condition&_include:iterate=Condition:asserter",
+    "Goal?_revinclude=Observation:focus&_include:iterate=Observation:subject",
 ]
 
 
@@ -200,7 +281,28 @@ def writes() -> Iterator[tuple[str, str, JsonObject | None, dict[str, str]]]:
     }
     yield "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}, {}
     yield "POST", "", {"resourceType": "Bundle", "type": "batch", "entry": [entry]}, {}
-    yield "POST", "Condition/h1/$validate?mode=delete", None, {}
+    yield "POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entries_to_read()}, {}
+    changed = f"_id=c1&_lastUpdated=gt{HALF_PAST}"
+    again = plan_of_p3(subject=P1)
+    yield "POST", "CarePlan", again, {"if-none-exist": changed}
+    yield "PUT", f"CarePlan?{changed}", {**again, "id": "c1"}, {}
+    yield "PUT", "CarePlan/c3", plan_of_p3(title="Ours"), {"if-match": 'W/"1"'}
+    yield "PUT", "CarePlan/c3", plan_of_p3(title="Theirs"), {"if-match": 'W/"2"'}
+    for name in ("Condition/h1", "Goal/g3", "Organization/o2", "CarePlan/c1"):
+        yield "POST", f"{name}/$validate?mode=delete", None, {}
+        yield "DELETE", name, None, {}
+    removed = {"request": {"method": "DELETE", "url": "Goal/g2"}}
+    yield "POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [removed]}, {}
+
+
+def entries_to_read() -> list[JsonObject]:
+    """Reads in a batch, with conditions that would tell of changes."""
+    urls = ["CarePlan/c1", "CarePlan/c3", "Condition/h1", "CarePlan?_sort=-_lastUpdated&_count=1"]
+    return [
+        {"request": {"method": "GET", "url": url, **more}}
+        for url in urls
+        for more in ({}, {"ifNoneMatch": 'W/"1"'}, {"ifModifiedSince": HALF_PAST})
+    ]
 
 
 @pytest.fixture
@@ -211,28 +313,47 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Store
         one = request.getfixturevalue("postgres").emptied()
     made = []
     for url in (one, f"sqlite:///{tmp_path / 'other'}.db"):
-        numbers = count(1)
+        numbers, clock = count(1), Clock()
         built = bridges.build(
             Settings(auth="none", database_url=url),
-            now=lambda: NOW,
+            now=clock,
             new_id=lambda numbers=numbers: f"new-{next(numbers)}",
         )
         store = Store(built)
         store.put(*shown())
-        consents.attest(built, "c1", by="officer", confirmed=frozenset())
+        for each in ("c1", "c3"):
+            consents.attest(built, each, by="officer", confirmed=frozenset())
+        if not made:
+            clock.at = NOW + timedelta(hours=1)
+            hide(store, seed)
+        clock.at = NOW + timedelta(hours=2)
         made.append(store)
-    hide(made[0], seed)
     yield made[0], made[1]
     for store in made:
         store.bridge.close()
 
 
 def masked(found: Any) -> str:
-    """An answer as text, without the marks of pages, which hold row numbers."""
+    """An answer as text, without the marks of pages: they are sealed, and of one length."""
     text = json.dumps([found.status, found.body, found.headers], sort_keys=True)
-    return re.sub(r"(_cursor|_before)=[A-Za-z0-9_\-]+", r"\1=…", text)
+    return re.sub(
+        r"(_cursor|_before)=([A-Za-z0-9_\-]+)", lambda mark: f"{mark[1]}=…{len(mark[2])}", text
+    )
 
 
+def pages(store: Store, path: str) -> list[str]:
+    """The answers of all pages of a search or history."""
+    answers = []
+    while path:
+        found = store.get(path)
+        answers.append(masked(found))
+        links = {each["relation"]: each["url"] for each in found.body.get("link", ())}
+        path = links.get("next", "").partition("/fhir/")[2]
+    return answers
+
+
+PAGED = ["Goal?_count=1", "?_type=Goal,CarePlan,Condition&_count=2", "_history?_count=4"]
+PAGED += ["CarePlan?_sort=-_lastUpdated&_count=1", "Patient/p1/$everything?_count=3"]
 PAIRS = [(1, "sqlite"), (2, "postgresql")]
 
 
@@ -242,10 +363,12 @@ def test_what_is_withheld_changes_no_answer(pair: tuple[Store, Store]) -> None:
     for who in (CLINIC, STRANGER):
         for path in [*READS, *SEARCHES]:
             assert masked(one.get(path, who)) == masked(other.get(path, who)), path
+    for path in PAGED:
+        assert pages(one, path) == pages(other, path), path
     for method, path, body, conditions in writes():
         answers = [masked(store.ask(method, path, body, **conditions)) for store in pair]
         assert answers[0] == answers[1], (method, path)
-    for path in ("Goal", "Goal/g2", "Goal/g2/_history", "Patient?identifier=urn:mrn|2"):
+    for path in ("Goal", "Goal/g2", "Goal/g2/_history", "Patient?identifier=urn:mrn|2", "CarePlan"):
         assert masked(one.get(path)) == masked(other.get(path)), path
 
 

@@ -3,6 +3,9 @@
 Source: R4 resource-operation-validate.html
 """
 
+from functools import partial
+
+from fhirbridge.disclosure import returning
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.definitions import definitions
@@ -100,12 +103,13 @@ def _obstacles(context: Context, route: Route) -> list[Issue]:
             session,
             resources.read(session, context.custodian_id, route.resource_type, route.resource_id),
         )
-        existing(version, route)
+        version = existing(version, route)
+        gate = context.gate
+        if not gate.is_open and returning.is_shared(version):
+            return [Issue("forbidden", returning.ONLY_CUSTODIAN)]
         reference = f"{route.resource_type}/{route.resource_id}"
-        found = integrity.referrers(session, context.custodian_id, reference)
-        if not context.gate.is_open:
-            seen = context.gate.sees_reference
-            found = [each for each in found if seen(session, each)] or (found and ["other records"])
+        seen = None if gate.is_open else partial(gate.sees_reference, session)
+        found = integrity.referrers(session, context.custodian_id, reference, seen=seen)
     if not found or not context.bridge.settings.referential_integrity:
         return []
     named = ", ".join(found[: integrity.MAX_REFERRERS])

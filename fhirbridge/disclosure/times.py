@@ -1,0 +1,141 @@
+"""`_lastUpdated` as the caller knows it: when something changed that the caller may see.
+
+The database knows when anything changed. What it finds is therefore only what may match; each
+hit is compared once it is known when it changed for the caller, which is never later.
+Source: R4 search.html#lastUpdated; design.md section 9
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeAlias, TypeGuard
+
+from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.search.clauses import AnyOf, Chain, Clause, Has, SearchClause
+from fhirbridge.search.criteria import Criterion
+from fhirbridge.search.parameter_types.date import DateCriterion
+from fhirbridge.search.parameter_types.prefixes import Prefix
+from fhirbridge.search.query import SearchQuery
+from fhirbridge.storage.instants import to_millis
+from fhirbridge.storage.versions import ResourceVersion
+
+LAST_UPDATED = "Resource._lastUpdated"
+_ID = "Resource._id"
+# Those that a later time can only meet better.
+_RISING = frozenset({Prefix.GE, Prefix.GT, Prefix.SA})
+
+# All of them must be met, each by one of its criteria.
+Criteria: TypeAlias = tuple[tuple[DateCriterion, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A search without what is about times: the database answers `query`, the rest is here.
+
+    `newest_first` None: it is not sorted by time.
+    """
+
+    query: SearchQuery
+    criteria: Criteria = ()
+    newest_first: bool | None = None
+
+    def holds(self, at: datetime) -> bool:
+        """Whether something that changed at this time is meant."""
+        moment = to_millis(at)
+        return all(any(_holds(one, moment) for one in group) for group in self.criteria)
+
+    def is_after(self, mark: str, version: ResourceVersion) -> bool:
+        """Whether a version comes after the mark of a page, which `mark_of` made.
+
+        Raises InvalidContent for another mark.
+        """
+        if not mark:
+            return True
+        moment, _, reference = mark.partition(" ")
+        if not moment.lstrip("-").isdigit():
+            raise _refused("The mark of the page is that of another search.")
+        place = (int(moment), reference)
+        return place_of(version) < place if self.newest_first else place_of(version) > place
+
+
+def place_of(version: ResourceVersion) -> tuple[int, str]:
+    """Where a version stands in the order of times; those of one moment by their ids."""
+    return to_millis(version.last_updated), version.reference
+
+
+def mark_of(version: ResourceVersion) -> str:
+    """The mark of a page that ends with this version."""
+    moment, reference = place_of(version)
+    return f"{moment} {reference}"
+
+
+def split(query: SearchQuery) -> Timed:
+    """Take the conditions on `_lastUpdated` out of a search, and the order by it.
+
+    Raises InvalidContent where they are mixed with what the database alone can answer.
+    """
+    kept: list[SearchClause] = []
+    criteria: list[tuple[DateCriterion, ...]] = []
+    for clause in query.clauses:
+        if not _is_timed(clause):
+            if _mentions(clause):
+                raise _refused("Only for the custodian's own systems can it stand in a chain.")
+            kept.append(clause)
+            continue
+        groups = tuple(map(_dates, (clause.criteria, *clause.also)))
+        criteria += groups
+        rising = [group for group in groups if all(one.prefix in _RISING for one in group)]
+        if rising:
+            kept.append(replace(clause, criteria=rising[0], also=tuple(rising[1:])))
+    names = [key.parameter.name for key in query.sort]
+    if LAST_UPDATED not in names:
+        return Timed(replace(query, clauses=tuple(kept)), tuple(criteria))
+    if names[0] != LAST_UPDATED or set(names[1:]) - {_ID}:
+        raise _refused("It sorts alone.")
+    asked = replace(query, clauses=tuple(kept), sort=())
+    return Timed(asked, tuple(criteria), query.sort[0].descending)
+
+
+def _is_timed(clause: SearchClause) -> TypeGuard[Clause]:
+    return isinstance(clause, Clause) and clause.parameter.name == LAST_UPDATED
+
+
+def _dates(criteria: Sequence[Criterion]) -> tuple[DateCriterion, ...]:
+    return tuple(each for each in criteria if isinstance(each, DateCriterion))
+
+
+def _mentions(clause: SearchClause) -> bool:
+    """Whether a condition asks inside of it when something changed."""
+    match clause:
+        case Clause():
+            return _is_timed(clause)
+        case Chain(links=links):
+            return any(_mentions(link.clause) for link in links)
+        case Has(link=link):
+            return _mentions(link.clause)
+        case AnyOf(clauses=clauses):
+            return any(map(_mentions, clauses))
+        case _:
+            return False
+
+
+def _holds(criterion: DateCriterion, at: int) -> bool:
+    first, last = criterion.low, criterion.high
+    match criterion.prefix:
+        case Prefix.EQ | Prefix.AP:
+            return first <= at <= last
+        case Prefix.NE:
+            return not first <= at <= last
+        case Prefix.GT | Prefix.SA:
+            return at > last
+        case Prefix.LT | Prefix.EB:
+            return at < first
+        case Prefix.GE:
+            return at >= first
+        case Prefix.LE:
+            return at <= last
+
+
+def _refused(why: str) -> InvalidContent:
+    text = f"'_lastUpdated' cannot be used like this here. {why}"
+    return InvalidContent(Issue("not-supported", text))
