@@ -3,16 +3,23 @@
 Source: R4 http.html#2.21.0.4, operationoutcome.html
 """
 
+import ast
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
 
+import fhirbridge
+from fhirbridge.access import attempts
 from fhirbridge.bridge import Bridge
 from fhirbridge.fhir import wire, xml
 from fhirbridge.fhir.validation import check
 from fhirbridge.web.app import create_app
+from tests.callers import Clock, register
 from tests.conformance.support import Api, assert_outcome, entry, goal, identified, patient
 from tests.locking import locked
 
@@ -31,6 +38,29 @@ def _conflict(api: Api, headers: dict[str, str]) -> TestResponse:
     return api.delete("/Organization/o", **headers)
 
 
+def _ambiguous(api: Api, headers: dict[str, str]) -> TestResponse:
+    organization = {"resourceType": "Organization", "name": "Twin"}
+    api.created(organization)
+    api.created(organization)
+    return api.post("/Organization", organization, if_none_exist="name=Twin", **headers)
+
+
+def _twice(api: Api, headers: dict[str, str]) -> TestResponse:
+    found, made = ({"resourceType": "Location", "name": name} for name in ("Other", "Twice"))
+    entries = [entry("POST", "Location", found, ifNoneExist="name=twice")]
+    return api.transaction(*entries, entry("POST", "Location", made), **headers)
+
+
+def _published(api: Api, headers: dict[str, str]) -> TestResponse:
+    system = {
+        "resourceType": "CodeSystem",
+        "status": "draft",
+        "content": "not-present",
+        "url": "https://fhirbridge.example/fhir/CodeSystem/x",
+    }
+    return api.post("/CodeSystem", system, **headers)
+
+
 # status and code -> a request that gets them
 EVERY: dict[tuple[int, str], Callable[[Api, dict[str, str]], TestResponse]] = {
     (400, "invalid"): lambda api, h: api.get("/Patient?birthdate=x", **h),
@@ -38,7 +68,12 @@ EVERY: dict[tuple[int, str], Callable[[Api, dict[str, str]], TestResponse]] = {
     (400, "structure"): lambda api, h: api.post("/Patient", "{", **h),
     (400, "required"): lambda api, h: api("POST", "/Patient", **h),
     (400, "value"): lambda api, h: api.put("/Patient/a_b", patient(id="a_b"), **h),
+    (400, "security"): lambda api, h: api.get("/Patient", host="evil.example", **h),
+    (400, "too-costly"): lambda api, h: api.get(
+        "/Patient?" + "&".join([f"_id={'a,' * 400}a"] * 30), **h
+    ),
     (400, "code-invalid"): lambda api, h: api.post("/Patient", patient(gender="x"), **h),
+    (403, "forbidden"): _published,
     (404, "not-found"): lambda api, h: api.get("/Patient/none", **h),
     (404, "not-supported"): lambda api, h: api.get("/Nothing/none", **h),
     (405, "not-supported"): lambda api, h: api("PUT", "/Patient/p/_history", **h),
@@ -46,6 +81,8 @@ EVERY: dict[tuple[int, str], Callable[[Api, dict[str, str]], TestResponse]] = {
     (409, "conflict"): _conflict,
     (410, "deleted"): _gone,
     (412, "conflict"): lambda api, h: api.put("/Patient/p", patient(id="p"), if_match='W/"9"', **h),
+    (412, "multiple-matches"): _ambiguous,
+    (412, "duplicate"): _twice,
     (413, "too-long"): lambda api, h: api.post("/Patient", b"x" * 300_000, **h),
     (413, "too-costly"): lambda api, h: api.batch(*[{}] * 5001, **h),
     (415, "not-supported"): lambda api, h: api.post(
@@ -59,6 +96,52 @@ EVERY: dict[tuple[int, str], Callable[[Api, dict[str, str]], TestResponse]] = {
         "/Bundle", {"resourceType": "Bundle", "type": "batch"}, **h
     ),
 }
+
+
+# Codes that no caller of the FHIR API gets from us as an error, and why.
+ELSEWHERE = {
+    "suppressed": "what a handoff lacks a consent for: /api and the command line",
+    "processing": "what others say of a resource: fhir.resources, a partner",
+    "login": "TestCallers",
+    "transient": "TestUnavailable",
+    "exception": "TestUnexpected",
+}
+DOORS = (
+    "access", "consent", "disclosure", "documents", "fhir", "handoffs", "interactions", "search",
+    "storage", "web",
+)  # fmt: skip
+
+
+def codes_in(source: ast.Module) -> Iterator[str]:
+    """The codes of the errors that a module raises or collects."""
+    for node in ast.walk(source):
+        if not isinstance(node, ast.Call):
+            continue
+        named = {each.arg: each.value for each in node.keywords}
+        severity = named.get("severity") or (node.args[2] if len(node.args) > 2 else None)
+        is_issue = getattr(node.func, "id", "") == "Issue"
+        is_search = getattr(node.func, "id", "") == "invalid_search"
+        given = (
+            node.args[:1] if is_issue else [named["code"]] if is_search and "code" in named else []
+        )
+        if is_issue and isinstance(severity, ast.Constant) and severity.value != "fatal":
+            continue  # a warning
+        for code in given:
+            if isinstance(code, ast.Constant) and isinstance(code.value, str):
+                yield code.value
+
+
+def test_every_code_that_the_program_knows_is_pinned() -> None:
+    root = Path(fhirbridge.__file__).parent
+    found = {
+        code
+        for name in DOORS
+        for path in (root / name).rglob("*.py")
+        for code in codes_in(ast.parse(path.read_text(encoding="utf-8")))
+    }
+
+    assert len(found) > 15
+    assert found - {"informational"} <= {code for _, code in EVERY} | ELSEWHERE.keys()
 
 
 class TestShape:
@@ -169,6 +252,91 @@ class TestShape:
         ):
             assert answer.status_code == 400
             assert "Zyzzyva" not in answer.get_data(as_text=True)
+
+
+class TestCallers:
+    """With tokens: who is not known or not allowed, and the endpoints that speak OAuth 2.0."""
+
+    @pytest.fixture
+    def guarded(self, bridge: Bridge) -> Bridge:
+        settings = replace(bridge.settings, auth="smart")
+        return replace(bridge, settings=settings, now=Clock())
+
+    @pytest.fixture
+    def strangers(self, guarded: Bridge) -> Api:
+        return Api(create_app(guarded).test_client())
+
+    @pytest.mark.parametrize("form", ["json", "xml"])
+    def test_unknown_and_forbidden(self, guarded: Bridge, strangers: Api, form: str) -> None:
+        reader = register(guarded, strangers.client, scopes="system/Goal.r").headers(
+            "system/Goal.r"
+        )
+        accept = f"application/fhir+{form}"
+
+        unknown = strangers.get("/Patient/p", accept=accept)
+        wrong = strangers.get("/Patient/p", accept=accept, authorization="Bearer wrong")
+        forbidden = strangers.get("/Patient/p", accept=accept, **reader)
+
+        for answer, status, code in (
+            (unknown, 401, "login"),
+            (wrong, 401, "login"),
+            (forbidden, 403, "forbidden"),
+        ):
+            assert answer.status_code == status
+            assert answer.headers["Content-Type"] == accept
+            outcome = xml.parse(answer.data) if form == "xml" else wire.parse(answer.data)
+            assert check(outcome) == []
+            assert [each["code"] for each in outcome["issue"]] == [code]
+        assert unknown.headers["WWW-Authenticate"] == 'Bearer realm="fhirbridge"'
+        assert 'error="invalid_token"' in wrong.headers["WWW-Authenticate"]
+
+    def test_token_endpoints_answer_as_oauth_wants_it(self, strangers: Api) -> None:
+        """Source: RFC 6749 section 5.2"""
+        form = {"content_type": "application/x-www-form-urlencoded", "root": ""}
+        asked = "grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:"
+        asked += "client-assertion-type:jwt-bearer&client_assertion="
+        for body, status, error in (
+            ("", 400, "invalid_request"),
+            ("grant_type=password", 400, "unsupported_grant_type"),
+            (f"{asked}x", 401, "invalid_client"),
+        ):
+            answer = strangers.post("/auth/token", body, **form)
+
+            assert answer.status_code == status
+            assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.json.keys() == {"error", "error_description"}
+            assert answer.json["error"] == error
+            assert answer.json["error_description"].endswith(".")
+        for _ in range(attempts.LIMIT):
+            answer = strangers.post("/auth/token", "", **form)
+        assert answer.status_code == 429
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json["error"] == "temporarily_unavailable"
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "status", "code"),
+        [
+            ("GET", "/nothing", None, 404, "not-found"),
+            ("GET", "/enrollments/none", None, 404, "not-found"),
+            ("GET", "/enrollments?colour=red", None, 400, "invalid"),
+            ("DELETE", "/enrollments", None, 405, "not-supported"),
+            ("POST", "/enrollments", "{", 400, "structure"),
+            ("POST", "/enrollments", json.dumps({"x": "y" * 300_000}), 413, "too-long"),
+        ],
+    )
+    def test_document_api_has_the_same_issues_as_plain_json(
+        self, api: Api, method: str, path: str, body: str | None, status: int, code: str
+    ) -> None:
+        answer = api(method, path, body, root="/api", content_type="application/json")
+
+        assert answer.status_code == status
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.json.keys() == {"issues"}
+        for issue in answer.json["issues"]:
+            assert issue.keys() == {"severity", "code", "expression", "diagnostics", "rule"}
+            assert issue["diagnostics"].strip()
+        assert code in {issue["code"] for issue in answer.json["issues"]}
 
 
 class TestUnavailable:
