@@ -3,6 +3,7 @@
 Source: 42 CFR 2.31, 2.32; design.md section 9
 """
 
+from datetime import datetime
 from hashlib import sha256
 
 from fhirbridge.bridge import Bridge
@@ -70,6 +71,10 @@ def check(
     raise Forbidden(*(Issue("suppressed", text) for text in named))
 
 
+class Narrowed(Exception):
+    """Other things may be sent now than when the delivery began: it has to begin anew."""
+
+
 class Fence:
     """Between a delivery and the wire: it decides, records, and stops what is revoked meanwhile."""
 
@@ -79,30 +84,42 @@ class Fence:
         self._handoff_id = handoff_id
         self._bundle = bundle
         self._state = (0, 0)
+        self._until: datetime | None = None
+        self._permitted = b""
 
     def authorise(self) -> Authorised:
         """Decide, and note it in the audit before anything is sent. Raises Withheld."""
         bridge = self._bridge
         with bridge.database.transaction() as session:
-            self._state = consents.state_of_knowledge(session, bridge.custodian.id)
-            gate = gate_to(bridge, self._partner)
-            found = authorise(session, gate, self._bundle)
+            gate, found = self._decide(session)
             self._note(session, gate, found)
         if isinstance(found, Refusal):
             raise Withheld(found)
+        self._permitted = wire.canonical(found.bundle)
         return found
 
     def check(self) -> None:
-        """Before each request: raise Withheld if what was permitted is not any more."""
+        """Before each request: raise Withheld if nothing may be sent any more, Narrowed if less."""
         bridge = self._bridge
         with bridge.database.read() as session:
             state = consents.state_of_knowledge(session, bridge.custodian.id)
-            if state == self._state:
+            is_due = self._until is not None and self._until <= bridge.now()
+            if state == self._state and not is_due:
                 return
-            found = authorise(session, gate_to(bridge, self._partner), self._bundle)
+            _, found = self._decide(session)
         if isinstance(found, Refusal):
             raise Withheld(found)
-        self._state = state
+        if wire.canonical(found.bundle) != self._permitted:
+            raise Narrowed
+
+    def _decide(self, session: Session) -> tuple[Gate, Authorised | Refusal]:
+        """Decide, and remember until when that holds if nobody writes a consent."""
+        self._state = consents.state_of_knowledge(session, self._bridge.custodian.id)
+        gate = gate_to(self._bridge, self._partner)
+        found = authorise(session, gate, self._bundle)
+        known = gate.known(session, key_of(found.patient))
+        self._until = known.next_change(gate.place.now)
+        return gate, found
 
     def _note(self, session: Session, gate: Gate, found: Authorised | Refusal) -> None:
         entry: JsonObject = {

@@ -13,7 +13,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.errors import PartnerUnreachable
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import alarms, partners
-from fhirbridge.handoffs.consenting import Fence, Withheld
+from fhirbridge.handoffs.consenting import Fence, Narrowed, Withheld
 from fhirbridge.handoffs.endings import Sent, ending_of, stay_unknown, tell
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.handoffs.package import sealed
@@ -114,18 +114,20 @@ def _note_places(
 def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
     """Send, and turn whatever happens into an ending."""
     request_id = bridge.new_id()
-    sent = Sent({"requestId": request_id})
+    sent = Sent({"requestId": request_id}, dict(claimed.row.result))
     try:
         outcome = _send(bridge, claimed, sent, request_id)
     except Withheld as exc:
         return _withheld(claimed, sent, exc)
+    except Narrowed:
+        outcome = Outcome(Retry("consent-changed"), sent.placed)
     except PartnerUnreachable:
-        outcome = Outcome(Retry("unreachable"), dict(claimed.row.result))
+        outcome = Outcome(Retry("unreachable"), sent.placed)
     except LeaseLost:
-        outcome = Outcome(Unknown("lease-lost"), dict(claimed.row.result))
+        outcome = Outcome(Unknown("lease-lost"), sent.placed)
     except Exception as exc:  # a fault of ours: recorded, and the partner is asked first
         telemetry.unexpected(exc, "A delivery")
-        outcome = Outcome(Unknown("fault-of-ours"), dict(claimed.row.result))
+        outcome = Outcome(Unknown("fault-of-ours"), sent.placed)
     policy = Policy.from_json(claimed.row.policy)
     outcome = stay_unknown(claimed, outcome)
     return ending_of(bridge, claimed, outcome, sent, policy=policy, chance=chance)
@@ -158,11 +160,12 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
     )
     sent.details["to"] = partner.base_url
     policy = Policy.from_json(claimed.row.policy)
-    lease = _Lease(bridge, claimed, policy)
+    lease = _Lease(bridge, claimed, policy, sent)
 
     def before_request() -> None:
         fence.check()
         lease.extend()
+        sent.has_begun = sent.made is not None
 
     with partner.connect(
         request_id=request_id, policy=policy, before_request=before_request, tokens=bridge.tokens
@@ -185,13 +188,13 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
 def _withheld(claimed: Claim, sent: Sent, cause: Withheld) -> Ending:
     """Nothing more is sent. If something may have arrived before, a person has to ask."""
     details = {**sent.details, **cause.details()}
-    if claimed.look_first or claimed.row.result:
+    if claimed.look_first or sent.placed or sent.has_begun:
         details["hint"] = "It may have arrived before the consent ended; ask the partner."
         return Ending(
             DeliveryState.NEEDS_PERSON,
             "withheld",
             "consent",
-            result=claimed.row.result,
+            result=sent.placed,
             details=details,
         )
     details["hint"] = "The patient's consents do not permit it; `consent explain` says why."
@@ -205,8 +208,9 @@ class LeaseLost(Exception):
 class _Lease:
     """Holds on to a claim while it is worked on, each time in a transaction of its own."""
 
-    def __init__(self, bridge: Bridge, claimed: Claim, policy: Policy) -> None:
+    def __init__(self, bridge: Bridge, claimed: Claim, policy: Policy, sent: Sent) -> None:
         self._bridge = bridge
+        self._sent = sent
         self._claimed = claimed
         self._a_third = timedelta(seconds=policy.lease_seconds / 3)
         self._extended_at = bridge.now()
@@ -223,6 +227,8 @@ class _Lease:
             held = outbox.note_progress(session, self._claimed, locations, now=now)
         if not held:
             raise LeaseLost
+        if locations is not None:
+            self._sent.placed = dict(locations)
         self._extended_at = now
 
 

@@ -19,7 +19,7 @@ from fhirbridge.workflow.retry import Chance, Policy, next_attempt_at, wait_seco
 from fhirbridge.workflow.words import DeliveryState
 
 # neither tells anything about the partner
-_OURS = frozenset({"lease-lost", "fault-of-ours", "paper-only"})
+_OURS = frozenset({"consent-changed", "lease-lost", "fault-of-ours", "paper-only"})
 _BAD_ENDS = (
     DeliveryState.DEAD,
     DeliveryState.REFUSED,
@@ -31,10 +31,15 @@ _CERTAIN = 1.0
 
 @dataclass(slots=True)
 class Sent:
-    """What is known of an attempt, also when it breaks off: facts for its record, and the plan."""
+    """What is known of an attempt, also when it breaks off: facts for its record, and the plan.
+
+    `placed` is what the partner is known to have, by fullUrl; `has_begun`: it may have more.
+    """
 
     details: JsonObject
+    placed: dict[str, str]
     made: SendPlan | None = None
+    has_begun: bool = False
 
 
 def stay_unknown(claimed: Claim, outcome: Outcome) -> Outcome:

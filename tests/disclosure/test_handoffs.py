@@ -1,6 +1,7 @@
 """Consent decides when a handoff is sent: what goes, what stays, and why."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,12 +22,14 @@ from fhirbridge.fhir.definitions import definitions
 from fhirbridge.handoffs import partners, view
 from fhirbridge.handoffs.deliver import attempt
 from fhirbridge.handoffs.send import hand_over
+from fhirbridge.handoffs.tasks import circumstances
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.operations import consents as operations
 from fhirbridge.partners.registry import Partner
-from fhirbridge.storage import audit, consents
+from fhirbridge.storage import audit, consents, resources
 from fhirbridge.storage.consents import Mark
 from fhirbridge.workflow.words import DeliveryState
+from tests.unit.consent.support import deny
 from tests.unit.partners.test_plan import capability
 
 BASE = "https://ehr.example/fhir"
@@ -240,3 +243,39 @@ def test_a_revocation_waits_for_what_is_on_the_wire(
     assert [each.recipient for each in first.holders] == ["Springfield Example Clinic"]
     assert attempt(bridge, "worker", chance=lambda: 1.0) is None
     assert len([call for call in ehr.calls if call.request.method == "POST"]) == 1
+
+
+def test_a_class_withdrawn_between_two_requests_is_not_sent(bridge: Bridge, clock: Clock) -> None:
+    """On the rung of single creates: what is no longer permitted stays, the rest arrives."""
+    order: list[str] = []
+
+    def narrow() -> None:
+        with bridge.database.transaction() as session:
+            found = consents.by_patient(session, bridge.custodian.id)
+            stored = next(one for listed in found.values() for one in listed)
+            patient = json.loads(stored.content)["patient"]
+            denial = deny(**{"class": [{"code": "medications"}]}) | {"patient": patient}
+            resources.create(session, circumstances(bridge), denial, resource_id="denial")
+
+    def take(request: Any) -> tuple[int, dict[str, str], str]:
+        made = json.loads(request.body)["resourceType"]
+        if not order:
+            narrow()
+        order.append(made)
+        return 201, {"Location": f"{BASE}/{made}/{len(order)}"}, ""
+
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as ehr:
+        statement = capability(types=tuple(definitions().resource_types))
+        ehr.get(f"{BASE}/metadata", json=statement)
+        ehr.add_callback(responses.POST, re.compile(f"{BASE}/.*"), callback=take)
+        outbox_id = send(bridge)
+
+        first = attempt(bridge, "worker", chance=lambda: 1.0)
+        clock.time += timedelta(hours=1)
+        attempt(bridge, "worker", chance=lambda: 1.0)
+
+    assert first is not None
+    assert first.ending.error_class == "consent-changed"
+    assert view.show(bridge, outbox_id).row.state is DeliveryState.DELIVERED
+    assert "MedicationRequest" not in order
+    assert order.count("CarePlan") and order.count("Task")
