@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
 from typing import TypeAlias
+from unittest import mock
 
 import fhirkit
 from pyrofile_validator import Validator
@@ -102,9 +103,9 @@ def _one_copy_a_resource() -> Iterator[None]:
 
     What it says stays the same.
     """
-    copy = fhirpath._augment_choice_types
     # The original calls itself by its global name; that call must not come back here.
-    original = FunctionType(copy.__code__, vars(fhirpath).copy())
+    code = fhirpath._augment_choice_types.__code__
+    original = FunctionType(code, vars(fhirpath).copy())
     copies: dict[int, tuple[Json, Json]] = {}
 
     def copied(value: Json) -> Json:
@@ -114,11 +115,8 @@ def _one_copy_a_resource() -> Iterator[None]:
             copies[id(value)] = value, original(value)  # kept alive, so that the id stays its own
         return copies[id(value)][1]
 
-    fhirpath._augment_choice_types = copied
-    try:
+    with mock.patch.object(fhirpath, "_augment_choice_types", copied):
         yield
-    finally:
-        fhirpath._augment_choice_types = copy
 
 
 def _unpack(folder: Path) -> None:
