@@ -92,11 +92,13 @@ class Tokens:
             raise _not_accepted()
         digest, custodian_id = _digest(token), self._bridge.custodian.id
         holder = self._known.get(digest)
-        with self._bridge.database.read() as session:
-            if holder is None:
+        if holder is None:
+            with self._bridge.database.read() as session:
                 holder = self._load(session, digest)
-            elif not stored.is_token(session, custodian_id, digest):
-                holder = None
+        else:
+            with self._bridge.database.glance() as session:
+                if not stored.is_token(session, custodian_id, digest):
+                    holder = None
         if holder is None or holder.expires_at <= self._bridge.now():
             self._known.pop(digest, None)
             raise _not_accepted()

@@ -14,7 +14,6 @@ from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 
 MAX_LISTED = 5000
-_WRITES = frozenset({"create", "update", "patch", "delete", "transaction", "batch"})
 
 
 class Trail:
@@ -29,27 +28,32 @@ class Trail:
         self._target = target
         self._patients: set[int] = set()
         self._resources: dict[str, None] = {}
+        self._received: dict[str, None] = {}
         self._consents: set[str] = set()
         self._is_emergency = False
         self._withheld = 0
 
     @property
     def discloses(self) -> bool:
-        """True if something about a patient leaves to somebody else."""
-        return not self._gate.is_open and bool(self._patients) and bool(self._resources)
+        """True if something about a patient leaves to somebody else, be it what they sent."""
+        named = bool(self._resources or self._received)
+        return not self._gate.is_open and bool(self._patients) and named
 
     @property
     def consents(self) -> tuple[str, ...]:
         """The consents by which something leaves."""
         return tuple(sorted(self._consents))
 
-    def note(self, session: Session, versions: Iterable[ResourceVersion]) -> None:
-        """These versions are shown or written."""
+    def note(
+        self, session: Session, versions: Iterable[ResourceVersion], *, received: bool = False
+    ) -> None:
+        """These versions are shown; or `received`: the caller wrote them, and learns nothing."""
         if not self.wanted:
             return
         is_open = self._gate.is_open
+        listed = self._received if received and not is_open else self._resources
         for version in versions:
-            self._resources[f"{version.reference}/_history/{version.version_id}"] = None
+            listed[f"{version.reference}/_history/{version.version_id}"] = None
             if is_open:
                 self._patients.add(version.patient_key)
                 continue
@@ -67,8 +71,11 @@ class Trail:
 
     def write(self, session: Session, *, status: int, more: dict[str, Any] | None = None) -> None:
         """Add the row, once, inside a transaction of the caller's."""
-        if not self.wanted or self.is_written:
-            return
+        if self.wanted and not self.is_written:
+            audit.append_all(session, (self.event(status=status, more=more),))
+
+    def event(self, *, status: int, more: dict[str, Any] | None = None) -> audit.Event:
+        """The row, which from now on counts as written."""
         self.is_written = True
         caller = self._gate.caller
         entry: dict[str, Any] = {"status": status}
@@ -80,6 +87,7 @@ class Trail:
             "actor": caller.actor,
             "target": self._target,
             "resources": list(self._resources)[:MAX_LISTED],
+            "received": list(self._received)[:MAX_LISTED],
             "shown": len(self._resources),
             "withheld": self._withheld,
             "consents": sorted(self._consents),
@@ -87,8 +95,7 @@ class Trail:
             **(more or {}),
         }
         entry.update({name: value for name, value in given.items() if value})
-        audit.append(
-            session,
+        return audit.event(
             self._gate.place.custodian_id,
             recorded_at=self._gate.place.now,
             action=self._action,
@@ -102,8 +109,10 @@ class Trail:
             return "own" if status < 400 else "failed"
         if self._is_emergency:
             return "emergency"
-        if self._action in _WRITES and status < 400:
-            return "received"
+        if status >= 400 and (self._received or self._action == "batch"):
+            return "failed"  # all of it was taken back
         if self._resources:
             return "permit"
+        if self._received:
+            return "received"
         return "withhold" if self._withheld or status in (404, 403) else "failed"

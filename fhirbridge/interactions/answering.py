@@ -17,6 +17,7 @@ from fhirbridge.interactions.context import Context
 from fhirbridge.interactions.dispatch import handle
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.supported import route
+from fhirbridge.storage import audit
 
 # The short statement of 42 CFR 2.32 travels with every answer about a patient.
 NOTICE_HEADER = "Redisclosure-Notice"
@@ -45,8 +46,7 @@ def answer(request: FhirRequest, bridge: Bridge, base: str, caller: Caller) -> F
 
 def _write(bridge: Bridge, trail: Trail, status: int) -> None:
     if trail.wanted and not trail.is_written:
-        with bridge.database.transaction() as session:
-            trail.write(session, status=status)
+        bridge.database.together(audit.append_all, trail.event(status=status))
 
 
 def _noticed(response: FhirResponse, trail: Trail, policy: Policy) -> FhirResponse:

@@ -6,7 +6,7 @@ Source: 42 CFR 2.16, 2.25; design.md section 9
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -46,6 +46,9 @@ _AFTER = Statement(
     .limit(bindparam("count", type_=sa.Integer))
 )
 _BATCH = 1000
+# Made once: json.dumps would make an encoder for every call.
+_json = json.JSONEncoder(separators=(",", ":")).encode
+_sorted_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,38 @@ class AuditRow:
     hash: bytes = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What a new row says, before it has its number and its hash; `entry` is JSON text."""
+
+    custodian_id: int
+    recorded_at: int
+    action: str
+    decision: str
+    patient_keys: tuple[int, ...]
+    entry: str
+
+
+def event(
+    custodian_id: int,
+    *,
+    recorded_at: datetime,
+    action: str,
+    decision: Verdict,
+    patient_keys: frozenset[int],
+    entry: dict[str, Any],
+) -> Event:
+    """A new row for `append_all`."""
+    return Event(
+        custodian_id=custodian_id,
+        recorded_at=to_millis(recorded_at),
+        action=action,
+        decision=decision,
+        patient_keys=tuple(sorted(patient_keys)),
+        entry=_sorted_json(entry),
+    )
+
+
 def append(
     session: Session,
     custodian_id: int,
@@ -71,30 +106,51 @@ def append(
     patient_keys: frozenset[int],
     entry: dict[str, Any],
 ) -> int:
-    """Add a row to the chain and return its number. Writers are serialised, so nobody forks it."""
-    last = session.row(_LAST, custodian_id=custodian_id)
-    number, before = (last[0] + 1, bytes(last[1])) if last else (1, FIRST_HASH)
-    patient_key = -1 if len(patient_keys) > 1 else next(iter(patient_keys), 0)
-    values = {
-        "custodian_id": custodian_id,
-        "id": number,
-        "recorded_at": to_millis(recorded_at),
-        "action": action,
-        "decision": decision,
-        "patient_key": patient_key,
-        "entry": json.dumps(entry, separators=(",", ":"), sort_keys=True),
-    }
-    several = sorted(patient_keys) if len(patient_keys) > 1 else []
-    session.rows(_INSERT, hash=_hash(before, values, several), **values)
-    if several:
-        session.run_many(
-            _INSERT_PATIENT,
-            [
-                {"custodian_id": custodian_id, "patient_key": key, "audit_id": number}
-                for key in several
-            ],
+    """Add a row to the chain and return its number."""
+    made = event(
+        custodian_id,
+        recorded_at=recorded_at,
+        action=action,
+        decision=decision,
+        patient_keys=patient_keys,
+        entry=entry,
+    )
+    return append_all(session, (made,))
+
+
+def append_all(session: Session, events: Sequence[Event]) -> int:
+    """Add rows to the chain and return the number of the last.
+
+    Writers are serialised, so nobody forks it.
+    """
+    ends: dict[int, tuple[int, bytes]] = {}
+    number = 0
+    for each in events:
+        custodian_id, keys = each.custodian_id, each.patient_keys
+        last, before = ends.get(custodian_id) or _end(session, custodian_id)
+        number = last + 1
+        patient_key = -1 if len(keys) > 1 else sum(keys)
+        row = (
+            custodian_id,
+            number,
+            each.recorded_at,
+            each.action,
+            each.decision,
+            patient_key,
+            each.entry,
         )
+        made = _hash(before, row, keys if len(keys) > 1 else ())
+        ends[custodian_id] = number, made
+        session.add(_INSERT, ((*row, made),))
+        if len(keys) > 1:
+            session.add(_INSERT_PATIENT, [(custodian_id, key, number) for key in keys])
     return number
+
+
+def _end(session: Session, custodian_id: int) -> tuple[int, bytes]:
+    """Number and hash of the last row of a chain."""
+    last = session.row(_LAST, custodian_id=custodian_id)
+    return (last[0], bytes(last[1])) if last else (0, FIRST_HASH)
 
 
 def walk(session: Session, custodian_id: int, *, after: int = 0) -> Iterator[AuditRow]:
@@ -169,24 +225,23 @@ def check(session: Session, custodian_id: int) -> Checked:
     for found in walk(session, custodian_id):
         count += 1
         several = sorted(found.patient_keys) if len(found.patient_keys) > 1 else []
-        values = {
-            "custodian_id": custodian_id,
-            "id": found.id,
-            "recorded_at": to_millis(found.recorded_at),
-            "action": found.action,
-            "decision": found.decision,
-            "patient_key": -1 if several else next(iter(found.patient_keys), 0),
-            "entry": json.dumps(found.entry, separators=(",", ":"), sort_keys=True),
-        }
-        if found.id != count or _hash(before, values, several) != found.hash:
+        row = (
+            custodian_id,
+            found.id,
+            to_millis(found.recorded_at),
+            found.action,
+            found.decision,
+            -1 if several else next(iter(found.patient_keys), 0),
+            _sorted_json(found.entry),
+        )
+        if found.id != count or _hash(before, row, several) != found.hash:
             return Checked(count, before.hex(), count)
         before = found.hash
     return Checked(count, before.hex(), 0)
 
 
-def _hash(before: bytes, values: dict[str, Any], several: list[int]) -> bytes:
-    text = json.dumps([*values.values(), several], separators=(",", ":"))
-    return sha256(before + text.encode()).digest()
+def _hash(before: bytes, row: Row, several: Sequence[int]) -> bytes:
+    return sha256(before + _json([*row, several]).encode()).digest()
 
 
 def _row(session: Session, custodian_id: int, row: Row) -> AuditRow:

@@ -33,6 +33,9 @@ class Backend(Protocol):
     def begin_read(self, session: Session) -> None:
         """Begin a snapshot."""
 
+    def prepare_glance(self, session: Session) -> None:
+        """Get ready for one statement outside of a snapshot."""
+
     def in_transaction(self, session: Session) -> bool:
         """True until it is committed or rolled back."""
 

@@ -5,10 +5,11 @@
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ from fhirbridge.storage.backend import Backend
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.sqlite import Sqlite
 from fhirbridge.storage.writer import Writer, discard
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,14 @@ class Database:
         with self._writer.transaction() as session:
             yield session
 
+    def together(self, write: Callable[[Session, list[T]], object], item: T) -> None:
+        """Write an item durably, with those that others have meanwhile for the same function."""
+        self._writer.together(write, item)
+
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Read: one snapshot, as of the first statement inside."""
-        session = self._reader()
+        session = self._reader(self._backend.begin_read)
         try:
             yield session
         except BaseException as exc:
@@ -64,6 +71,19 @@ class Database:
             raise
         finally:
             self._put_back(session)
+
+    @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """Read with one statement: it is a snapshot by itself, without begin and end."""
+        session = self._reader(self._backend.prepare_glance)
+        try:
+            yield session
+        except BaseException as exc:
+            if self._backend.is_lost(session):
+                raise _unavailable() from exc
+            raise
+        finally:
+            self._keep(session)
 
     def act_for(self, custodian: Custodian) -> None:
         """Show only the rows of this custodian from now on, where the database can enforce it."""
@@ -118,15 +138,15 @@ class Database:
         finally:
             writer.close()
 
-    def _reader(self) -> Session:
-        """A session in a new snapshot; connections that were lost are made again."""
+    def _reader(self, begin: Callable[[Session], None]) -> Session:
+        """A session that has begun to read; connections that were lost are made again."""
         try:
             while self._readers:
                 session = self._take()
                 if session is None:
                     break
                 try:
-                    self._backend.begin_read(session)
+                    begin(session)
                     return session
                 except BaseException:
                     if not self._backend.is_lost(session):
@@ -134,7 +154,7 @@ class Database:
                         raise
                     discard(session)
             session = self._backend.reader()
-            self._backend.begin_read(session)
+            begin(session)
             return session
         except BaseException as exc:
             if self._backend.is_fault_of_database(exc):
@@ -148,11 +168,15 @@ class Database:
             return None
 
     def _put_back(self, session: Session) -> None:
+        if not self._backend.is_lost(session):
+            session.driver.execute("ROLLBACK")
+        self._keep(session)
+
+    def _keep(self, session: Session) -> None:
         if self._backend.is_lost(session):
             discard(session)
-            return
-        session.driver.execute("ROLLBACK")
-        self._readers.append(session)
+        else:
+            self._readers.append(session)
 
 
 def _backend(url: str) -> Backend:

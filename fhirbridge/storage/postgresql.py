@@ -117,6 +117,10 @@ class Postgresql:
         self._show(session.driver)
         session.driver.connection.execute(_BEGIN_READ)
 
+    def prepare_glance(self, session: Session) -> None:
+        """Show the rows of the custodian; a statement is a snapshot."""
+        self._show(session.driver)
+
     def in_transaction(self, session: Session) -> bool:
         """True until it is committed or rolled back."""
         status = session.driver.connection.info.transaction_status

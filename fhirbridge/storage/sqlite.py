@@ -74,6 +74,9 @@ class Sqlite:
         """Begin a snapshot."""
         session.driver.execute("BEGIN")
 
+    def prepare_glance(self, session: Session) -> None:
+        """Nothing: a statement is a snapshot."""
+
     def in_transaction(self, session: Session) -> bool:
         """True until it is committed or rolled back."""
         return bool(session.driver.in_transaction)

@@ -4,12 +4,17 @@ A durable commit waits for the disk. Writers that wait for their turn therefore 
 works inside a savepoint of the open transaction, hands over to the next, and waits; the last one
 commits for all. An error rolls back its own savepoint only. Nobody returns before the commit.
 
+What needs nothing but to be written (`together`) waits in a list, and whoever has the turn writes
+all of it at once.
+
 Between processes, the backend gives one turn after the other.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from fhirbridge.errors import Issue, Unavailable
 from fhirbridge.storage.backend import Backend
@@ -19,6 +24,9 @@ MAX_GROUP = 64  # transactions that share one commit; others wait for the next
 _PATIENCE_SECONDS = 0.1
 
 
+T = TypeVar("T")
+
+
 class _Group:
     """Transactions that share one commit."""
 
@@ -26,6 +34,17 @@ class _Group:
         self.size = 0
         self.done = threading.Event()
         self.error: BaseException | None = None
+
+
+class _Item:
+    """Something to be written together with others; `group` once somebody has done so."""
+
+    __slots__ = ("content", "group", "write")
+
+    def __init__(self, write: Callable[[Session, list[Any]], object], content: Any) -> None:
+        self.write = write
+        self.content = content
+        self.group: _Group | None = None
 
 
 def discard(session: Session) -> None:
@@ -46,6 +65,7 @@ class Writer:
         self._owner: int | None = None
         self._group: _Group | None = None
         self._session: Session | None = None
+        self._items: deque[_Item] = deque()
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -62,7 +82,24 @@ class Writer:
             raise
         session.forget()
         self._leave(session, group, keep=True)
-        self._await(session, group)
+        self._await(group)
+
+    def together(self, write: Callable[[Session, list[T]], object], content: T) -> None:
+        """Write something durably, with what others want written by the same function."""
+        if self._owner == threading.get_ident():
+            raise RuntimeError("A transaction was opened inside a transaction.")
+        item = _Item(write, content)
+        self._items.append(item)
+        try:
+            with self._turn:
+                if item.group is None:
+                    self._write_items()
+        except BaseException:
+            if item.group is None:
+                self._items.remove(item)
+            raise
+        assert item.group is not None  # noqa: S101
+        self._await(item.group)
 
     def close(self) -> None:
         """Close the connection."""
@@ -80,17 +117,41 @@ class Writer:
             with self._waiting_lock:
                 self._waiting -= 1
         try:
-            if self._group is None:
-                self._session = self._begin()
-                self._group = _Group()
-            session, group = self._session, self._group
-            assert session is not None  # noqa: S101
+            session, group = self._open()
             self._mark(session, group)
             self._owner = threading.get_ident()
         except BaseException:
             self._turn.release()
             raise
         return session, group
+
+    def _open(self) -> tuple[Session, _Group]:
+        """The transaction under way and its group, or new ones."""
+        if self._group is None:
+            self._session = self._begin()
+            self._group = _Group()
+        assert self._session is not None  # noqa: S101
+        return self._session, self._group
+
+    def _write_items(self) -> None:
+        """Write what waits in the list, and commit unless somebody else is about to."""
+        session, group = self._open()
+        by_write: dict[Callable[[Session, list[Any]], object], list[Any]] = {}
+        while self._items:
+            item = self._items.popleft()
+            item.group = group
+            by_write.setdefault(item.write, []).append(item.content)
+            group.size += 1
+        try:
+            for write, contents in by_write.items():
+                write(session, contents)
+            session.flush()
+        except BaseException as exc:
+            session.forget()
+            self._finish(session, group, error=exc)
+            return
+        if self._waiting == 0 or group.size >= MAX_GROUP:
+            self._finish(session, group)
 
     def _mark(self, session: Session, group: _Group) -> None:
         try:
@@ -157,13 +218,13 @@ class Writer:
         if self._backend.in_transaction(session):
             session.driver.execute("ROLLBACK")
 
-    def _await(self, session: Session, group: _Group) -> None:
+    def _await(self, group: _Group) -> None:
         """Wait for the commit; whoever was to make it may have been interrupted: then make it."""
         while not group.done.wait(_PATIENCE_SECONDS):
             if self._turn.acquire(timeout=_PATIENCE_SECONDS):
                 try:
-                    if not group.done.is_set():
-                        self._finish(session, group)
+                    if not group.done.is_set() and self._session is not None:
+                        self._finish(self._session, group)
                 finally:
                     self._turn.release()
         if group.error is not None:

@@ -196,6 +196,57 @@ class TestGroups:
         assert len(names(database)) == 90
 
 
+class TestTogether:
+    def test_writers_are_served_together_and_return_after_the_commit(
+        self, database: Database
+    ) -> None:
+        calls: list[int] = []
+        seen_by_others: list[bool] = []
+
+        def insert_all(session: Session, found: list[str]) -> None:
+            calls.append(len(found))
+            for name in found:
+                insert(session, name)
+
+        def work(worker: int) -> None:
+            for number in range(20):
+                name = f"{worker}-{number}"
+                if number % 5:
+                    database.together(insert_all, name)
+                else:
+                    with database.transaction() as session:
+                        insert(session, name)
+                seen_by_others.append(name in names(database))
+
+        run_in_threads(work, 8)
+
+        assert seen_by_others == [True] * 160
+        assert len(names(database)) == 160
+        assert sum(calls) == 128
+
+    def test_failure_is_told_to_everyone_who_waits(self, database: Database) -> None:
+        def fail(_session: Session, _found: list[str]) -> None:
+            raise OSError("disk full")
+
+        with pytest.raises(Unavailable) as caught:
+            database.together(fail, "a")
+
+        assert isinstance(caught.value.__cause__, OSError)
+        database.together(lambda session, found: insert(session, found[0]), "b")
+        assert names(database) == {"b"}
+
+    def test_locked_database_is_unavailable(self, database: Database) -> None:
+        with locked(database), pytest.raises(Unavailable):
+            database.together(lambda session, found: insert(session, found[0]), "a")
+
+        database.together(lambda session, found: insert(session, found[0]), "b")
+        assert names(database) == {"b"}
+
+    def test_inside_a_transaction_it_is_a_fault_of_ours(self, database: Database) -> None:
+        with pytest.raises(RuntimeError), database.transaction():
+            database.together(lambda session, found: insert(session, found[0]), "a")
+
+
 class TestUpgrade:
     def test_it_may_be_repeated_and_keeps_the_namespace(self, database: Database) -> None:
         before = database.custodian()
