@@ -18,7 +18,7 @@ from fhirbridge.interactions.projection import Part, project_bytes
 from fhirbridge.interactions.supported import Route
 from fhirbridge.search import query
 from fhirbridge.search.query import CURSOR, Compartment, SearchQuery
-from fhirbridge.storage.search_contained import positions
+from fhirbridge.storage.search_contained import Meant, meant
 from fhirbridge.storage.versions import ResourceVersion
 
 
@@ -50,7 +50,7 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     with context.reading() as session:
         page = pages.run(session, context.gate, context.trail, wanted, context.memory)
         contained = (
-            positions(session, wanted, page.matches, custodian_id=context.custodian_id)
+            meant(session, wanted, page.matches, custodian_id=context.custodian_id)
             if wanted.shows_contained
             else {}
         )
@@ -75,18 +75,19 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
 
 
 def _matched(
-    version: ResourceVersion, wanted: SearchQuery, base: str, positions: list[int] | None
+    version: ResourceVersion, wanted: SearchQuery, base: str, found: Meant | None
 ) -> Iterator[bytes]:
     """The entry of a match, or those of the resources in it that are meant."""
-    if positions is None:
+    if found is None or found.itself:
         yield _entry(version, wanted, base)
+    if found is None or not found.positions:
         return
     contained = wire.parse(version.content)["contained"]
-    for position in positions:
-        found = contained[position]
+    for position in found.positions:
+        shown = contained[position]
         yield bundles.search_entry_text(
-            project_bytes(wire.dump(found), Part(wanted.summary, wanted.elements)),
-            full_url=f"{base}/{version.reference}#{found['id']}",
+            project_bytes(wire.dump(shown), Part(wanted.summary, wanted.elements)),
+            full_url=f"{base}/{version.reference}#{shown['id']}",
         )
 
 

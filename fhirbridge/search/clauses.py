@@ -80,7 +80,15 @@ class Identity:
     references: tuple[str, ...]
 
 
-SearchClause: TypeAlias = Clause | Missing | Chain | Has | Together | AnyOf | Identity
+@dataclass(frozen=True, slots=True)
+class OfType:
+    """A resource of the type for which all clauses hold, in a search that is on all types."""
+
+    resource_type: str
+    clauses: tuple["SearchClause", ...]
+
+
+SearchClause: TypeAlias = Clause | Missing | Chain | Has | Together | AnyOf | Identity | OfType
 
 
 def merged(clauses: Sequence[SearchClause]) -> tuple[SearchClause, ...]:
@@ -119,7 +127,7 @@ def weight(clause: SearchClause) -> int:
             return weight(link.clause)
         case Together(parts=parts):
             return sum(weight(part) for part in parts)
-        case AnyOf(clauses=clauses):
+        case AnyOf(clauses=clauses) | OfType(clauses=clauses):
             return sum(weight(each) for each in clauses)
         case Identity(references=references):
             return len(references)

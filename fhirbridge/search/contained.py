@@ -1,4 +1,4 @@
-"""`_contained=true`: conditions on the resources that others contain.
+"""`_contained=true` and `both`: conditions on the resources that others contain.
 
 Plain conditions are carried over, all to hold for the same contained resource; what would lead
 out of it (chains, `_has`) or needs what is not indexed there is refused.
@@ -36,7 +36,7 @@ def _carried(clause: SearchClause) -> Clause:
         return Clause(parameter, (contained_name(ID),), criteria)
     if not isinstance(clause, Clause) or clause.negated or clause.parameter.code == "_lastUpdated":
         raise invalid_search(
-            "'_contained=true' goes with plain conditions, not with _lastUpdated, a chain, _has, a"
+            "'_contained' goes with plain conditions, not with _lastUpdated, a chain, _has, a"
             " composite, :missing or :not.",
             code="not-supported",
         )

@@ -11,7 +11,15 @@ from fhirbridge.errors import Issue
 from fhirbridge.fhir.compartments import compartment_parameters, patient_parameters
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.search_parameters import SearchParameter, search_parameters
-from fhirbridge.search.clauses import AnyOf, Clause, Identity, SearchClause, merged, weight
+from fhirbridge.search.clauses import (
+    AnyOf,
+    Clause,
+    Identity,
+    OfType,
+    SearchClause,
+    merged,
+    weight,
+)
 from fhirbridge.search.conditions import UnknownParameter, parse_clause, unknown
 from fhirbridge.search.contained import in_contained
 from fhirbridge.search.context import SearchContext, invalid_search
@@ -30,6 +38,7 @@ CURSOR = "_cursor"
 Pair: TypeAlias = tuple[str, str]
 Total: TypeAlias = Literal["", "none", "estimate", "accurate"]
 Summary: TypeAlias = Literal["", "true", "text", "data", "count", "false"]
+Contained: TypeAlias = Literal["", "true", "both"]
 
 # Parameters that choose what of the matches is shown, and how.
 RESULT_PARAMETERS = (
@@ -84,7 +93,8 @@ class SearchQuery:
     """What is searched. `types` () means all; `count` 0 asks for the total only.
 
     With `contained` the one clause is about contained resources, and the matches are
-    those that contain them; `shows_contained`: the contained ones are asked for.
+    those that contain them (`both`: or that are what is searched themselves);
+    `shows_contained`: the contained ones are asked for.
     `used` are the parameters that had an effect, in order, without the cursor: the self link.
     `issues` are warnings about what was ignored.
     """
@@ -99,7 +109,7 @@ class SearchQuery:
     elements: tuple[str, ...] = ()
     includes: tuple[Include, ...] = ()
     cursor: str = ""
-    contained: bool = False
+    contained: Contained = ""
     shows_contained: bool = False
     used: tuple[Pair, ...] = ()
     issues: tuple[Issue, ...] = ()
@@ -153,15 +163,10 @@ def parse(
     if sum(map(weight, clauses)) > MAX_WEIGHT:
         text = "The search compares with too many values; ask in parts, or name the types."
         raise invalid_search(text, code="too-costly")
-    if not query.contained:
-        return replace(
-            query,
-            clauses=merged(clauses),
-            shows_contained=False,
-            used=tuple(used),
-            issues=tuple(issues),
-        )
-    query = _of_containers(query, clauses)
+    if query.contained:
+        query = _of_containers(query, clauses)
+    else:
+        query = replace(query, clauses=merged(clauses), shows_contained=False)
     return replace(query, used=tuple(used), issues=tuple(issues))
 
 
@@ -170,13 +175,14 @@ def _of_containers(query: SearchQuery, clauses: list[SearchClause]) -> SearchQue
     sorted_by_element = any(key.parameter.name not in UNINDEXED for key in query.sort)
     if len(query.types) != 1 or query.compartment or query.includes or sorted_by_element:
         raise invalid_search(
-            "'_contained=true' goes with a search in one type, not with a compartment, includes,"
+            "'_contained' goes with a search in one type, not with a compartment, includes,"
             " or an order other than _id and _lastUpdated.",
             code="not-supported",
         )
-    return replace(
-        query, types=(), clauses=(in_contained(query.types[0], clauses),), contained=True
-    )
+    found: SearchClause = in_contained(query.types[0], clauses)
+    if query.contained == "both":
+        found = AnyOf((found, OfType(query.types[0], merged(clauses))))
+    return replace(query, types=(), clauses=(found,))
 
 
 def _types(pairs: Sequence[Pair]) -> tuple[str, ...]:
@@ -229,8 +235,8 @@ def _control(query: SearchQuery, name: str, value: str) -> SearchQuery | None:
             include = _include(query.types, head, modifier, value)
             return replace(query, includes=(*query.includes, include))
         case "_contained":
-            _one_of(name, value, ("true", "false"))
-            return replace(query, contained=value == "true")
+            _one_of(name, value, ("true", "both", "false"))
+            return replace(query, contained=cast(Contained, value.removeprefix("false")))
         case "_containedType":
             _one_of(name, value, ("container", "contained"))
             return replace(query, shows_contained=value == "contained")

@@ -17,6 +17,7 @@ from fhirbridge.search.clauses import (
     Identity,
     Link,
     Missing,
+    OfType,
     SearchClause,
     Together,
 )
@@ -140,6 +141,8 @@ class Builder:
                 return self._resources(alias, one_of(f"{alias}.reference_key", keys))
             case AnyOf():
                 return self._any_of(clause, types)
+            case OfType():
+                return self._of_type(clause, self.alias("r"))
             case _:
                 return None
 
@@ -240,22 +243,23 @@ class Builder:
     def _described(self, link: Link, column: str) -> Sql:
         """One column of all resources that a link describes, looked up in its index first."""
         alias = self.alias("r")
-        types = (link.resource_type,)
-        where = [
-            *self.visible(alias),
-            Sql(f"{alias}.resource_type = ?", types),
-            Sql(f"NOT {alias}.deleted"),
-        ]
-        tables = f"resources {alias}"
-        source = self.source(link.clause, types)
-        if source is None:
-            where.append(self.condition(link.clause, f"{alias}.key", types))
-        else:
+        found = self._of_type(OfType(link.resource_type, (link.clause,)), alias)
+        text = f"SELECT {alias}.{column} FROM {found.tables} WHERE {found.where.text}"  # noqa: S608
+        return Sql(text, found.where.parameters)
+
+    def _of_type(self, clause: OfType, alias: str) -> Source:
+        """The resources of a type, those that match the first clause looked up in its index."""
+        types = (clause.resource_type,)
+        found = self._resources(alias, Sql(f"{alias}.resource_type = ?", types))
+        tables, key, where = found.tables, found.key, [found.where]
+        remaining = clause.clauses
+        source = self.source(remaining[0], types) if remaining else None
+        if source is not None:
+            remaining = remaining[1:]
             tables = f"{source.tables} CROSS JOIN {tables}"
-            where = [source.where, Sql(f"{alias}.key = {source.key}"), *where]
-        condition = joined(where, "AND")
-        text = f"SELECT {alias}.{column} FROM {tables} WHERE {condition.text}"  # noqa: S608
-        return Sql(text, condition.parameters)
+            where = [source.where, Sql(f"{key} = {source.key}"), *where]
+        where += [self.condition(each, key, types) for each in remaining]
+        return Source(tables, key, joined(where, "AND"))
 
     def _together(self, clause: Together) -> Source:
         tables, conditions = [], []

@@ -134,7 +134,7 @@ class TestCapabilities:
         [
             "_text=a", "_content=a", "_filter=a", "_list=a", "_query=a", "near=1|2", "nonsense=a",
             "name:sounds-like=a", "birthdate:exact=2024", "_include=Goal:patient:X",
-            "_contained=both",
+            "_contained=all",
         ],
     )  # fmt: skip
     def test_search_that_is_not_claimed_is_refused(self, api: Api, query: str) -> None:

@@ -126,7 +126,15 @@ class TestContained:
             named = [{"reference": f"#{each['id']}"} for each in contained]
             more = {"contained": contained, "generalPractitioner": named} if contained else {}
             assert api.put(f"/Patient/{name}", patient(id=name, **more)).status_code == 201
-        api.put("/Practitioner/free", {"resourceType": "Practitioner", "id": "free"})
+        api.put(
+            "/Practitioner/free",
+            {
+                "resourceType": "Practitioner",
+                "id": "free",
+                "active": True,
+                "name": [{"family": "Oak"}],
+            },
+        )
         return api
 
     FOUND = (
@@ -141,6 +149,14 @@ class TestContained:
         ),
         ("_contained=true&_containedType=contained&family=ash", "Patient/a#ash"),
         ("_contained=false", "Practitioner/free"),
+        ("_contained=both", "Patient/a Patient/b Practitioner/free"),
+        ("_contained=both&_id=ash,free", "Patient/a Practitioner/free"),
+        ("_contained=both&family=birch&active=true", ""),
+        ("_contained=both&family=oak&active=true", "Practitioner/free"),
+        (
+            "_contained=both&_containedType=contained",
+            "Patient/a#ash Patient/a#birch Patient/b#birch Practitioner/free",
+        ),
         ("family=ash", ""),
     )
 
