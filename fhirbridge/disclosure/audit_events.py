@@ -64,7 +64,7 @@ def render(row: AuditRow, *, patients: tuple[str, ...], observer: str) -> Resour
     }
     if entry.get("purpose"):
         event["purposeOfEvent"] = [_purpose(entry)]
-    what = [*patients, *entry.get("resources", ())]
+    what = [*patients, *entry.get("resources", ()), *entry.get("received", ())]
     entities: list[JsonObject] = [{"what": {"reference": each}} for each in what]
     entities += [
         {"what": {"reference": each}, "description": "consent"}

@@ -99,7 +99,8 @@ class Unit:
             self.gate.forget()
             if version.resource_type in MOVING and not self.gate.is_open:
                 note_writer(self.session, self.custodian_id, version, self.gate.recipient)
-        self.trail.note(self.session, (version,))
+        # whoever patches is shown the rest
+        self.trail.note(self.session, (version,), received=method != "PATCH")
         if self.gate.is_open or current is None:
             return version
         return leaving(self.session, self.gate, version) or replace(version, content=b"")
@@ -184,7 +185,7 @@ class Unit:
         version = resources.delete(self.session, self.circumstances, current=current)
         self.deleted[version.reference] = version
         self.written.pop(version.reference, None)
-        self.trail.note(self.session, (version,))
+        self.trail.note(self.session, (version,), received=True)
         self.gate.forget()
         return version
 

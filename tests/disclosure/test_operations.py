@@ -112,6 +112,32 @@ def test_every_disclosure_is_accounted_for(record: Store) -> None:
     assert audits.breach(record.bridge, since=start, recipient="stranger") == []
 
 
+def test_what_a_write_shows_is_a_disclosure_too(record: Store) -> None:
+    identified = {**MEDICATION, "identifier": [{"system": "urn:m", "value": "1"}]}
+    record.put(identified)
+    body = {name: value for name, value in identified.items() if name != "id"}
+    read = {"request": {"method": "GET", "url": "MedicationRequest/m1"}}
+    dose = [{"name": "type", "valueCode": "add"}, {"name": "path", "valueString": "Patient"}]
+    dose += [{"name": "name", "valueString": "gender"}, {"name": "value", "valueCode": "male"}]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": dose}]}
+
+    record.ask("POST", "MedicationRequest", body, if_none_exist="identifier=urn:m|1")
+    for kind in ("batch", "transaction"):
+        record.ask("POST", "", {"resourceType": "Bundle", "type": kind, "entry": [read]})
+    record.ask("PATCH", "Patient/p1", patch)
+    record.ask("POST", "MedicationRequest", body)  # what was sent is no news
+
+    found = audits.accounting(record.bridge, "p1")
+    assert [(each.action, each.resources) for each in reversed(found)] == [
+        ("create", {"MedicationRequest": 1}),
+        ("batch", {"MedicationRequest": 1}),
+        ("batch", {"MedicationRequest": 1}),
+        ("patch", {"Patient": 1}),
+    ]
+    newest = record.own("GET", "AuditEvent?_count=1").body["entry"][0]["resource"]
+    assert any("MedicationRequest/" in each["what"]["reference"] for each in newest["entity"])
+
+
 def test_an_emergency_waits_for_a_review(record: Store) -> None:
     hospital = Recipient("Any Hospital", classes=("TREATER",))
     doctor = Caller(
