@@ -5,11 +5,12 @@ is told again from what remains. What would not be a valid resource any more is 
 Source: design.md section 9; R4 narrative.html
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fhirbridge.consent.classes import (
     CLASSES,
+    TYPE_CLASSES,
     content_class,
     element_classes,
     everywhere,
@@ -21,6 +22,8 @@ from fhirbridge.fhir.definitions import ElementInfo, definitions
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import Json, JsonObject, Resource
+
+_NPI = "http://hl7.org/fhir/sid/us-npi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ def redact(resource: Resource, view: View, *, of_class: str) -> Resource | None:
         kept = {**kept, "contained": inside} if inside else kept
     if view.is_limited:
         kept = _without_inner(kept, view)
-    stripped = _Stripping(view, hidden).strip(kept, resource_type)
+    # The actors of a Consent are mostly names, and to whom it permits something sees all of it.
+    is_consent = resource_type == "Consent"
+    stripped = _Stripping(view, hidden, keeps_unclear=is_consent).strip(kept, resource_type)
     if stripped is None:
         return None
     if view.is_limited and resource_type == "Composition":
@@ -189,9 +194,11 @@ def _without_section_texts(composition: Resource) -> Resource:
 class _Stripping:
     """Takes references to what is hidden out of one resource."""
 
-    def __init__(self, view: View, hidden: frozenset[str]) -> None:
+    def __init__(self, view: View, hidden: frozenset[str], *, keeps_unclear: bool) -> None:
+        """`keeps_unclear`: also what only a name or a number tells of, whatever it may be."""
         self._view = view
         self._hidden = hidden
+        self._keeps_unclear = keeps_unclear
 
     def strip(self, value: JsonObject, type_name: str) -> JsonObject | None:
         """The value without hidden references, itself if there is none; None if too little is left.
@@ -227,12 +234,12 @@ class _Stripping:
         if not isinstance(value, dict):
             return value
         if element.type == "Reference":
-            return self._reference(value)
+            return self._reference(value, element.targets)
         if element.type == "Resource":
             return self.strip(value, str(value.get("resourceType")))
         return self.strip(value, element.children)
 
-    def _reference(self, reference: JsonObject) -> JsonObject | None:
+    def _reference(self, reference: JsonObject, targets: Sequence[str]) -> JsonObject | None:
         parsed = references.parse_element(reference)
         target = f"{parsed.resource_type}/{parsed.resource_id}"
         if parsed.text in self._view.hidden:
@@ -249,14 +256,30 @@ class _Stripping:
         if is_local:
             return reference if self._view.sees(target) else None
         declared = parsed.resource_type or str(reference.get("type") or "")
-        of_class = reference_class(declared) if declared else ""
-        return reference if not of_class or self._view.permits(of_class) else None
+        if declared:
+            of_class = reference_class(declared)
+            return reference if not of_class or self._view.permits(of_class) else None
+        possible = _named_by(reference) or targets or tuple(TYPE_CLASSES)
+        is_clear = self._keeps_unclear or parsed.text.startswith("urn:")  # an entry that stays
+        return reference if is_clear or all(map(self._may_mean, possible)) else None
+
+    def _may_mean(self, target_type: str) -> bool:
+        """False if a name alone would tell of something withheld, should it be of this type."""
+        of_class = set(parts(reference_class(target_type))).intersection(CLASSES)
+        return self._view.classes.issuperset(of_class)
 
     def _bare(self, reference: JsonObject) -> JsonObject:
         """A reference to the patient, without the name where that may not be seen."""
         if self._view.permits("identity") or not reference.keys() - {"reference", "type"}:
             return reference
         return {name: value for name, value in reference.items() if name in ("reference", "type")}
+
+
+def _named_by(reference: JsonObject) -> tuple[str, ...]:
+    """What a reference without a type must mean, by its identifier; empty if that tells nothing."""
+    identifier = reference.get("identifier")
+    system = identifier.get("system") if isinstance(identifier, dict) else ""
+    return ("Organization",) if system == _NPI else ()
 
 
 def _is_whole(

@@ -108,3 +108,42 @@ def test_what_would_not_be_valid_is_dropped(resource: JsonObject, is_left: bool)
         assert "comment" not in left
         assert len(left["participant"]) == 1
         assert not [issue for issue in check(left) if issue.is_error]
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_left"),
+    [
+        ({"display": "Urine drug screen"}, False),
+        ({"identifier": {"system": "urn:lab", "value": "1"}}, False),
+        ({"type": "Goal", "display": "Walk"}, True),
+        ({"type": "Observation", "display": "Urine drug screen"}, False),
+        ({"reference": "http://else.example/fhir/Condition/1", "display": "Alcohol"}, False),
+        ({"reference": "http://else.example/fhir/Goal/1"}, True),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_name_without_a_type_may_be_that_of_something_withheld(
+    reference: JsonObject, is_left: bool
+) -> None:
+    plan = {**PLAN, "supportingInfo": [{"reference": "#k1"}, reference]}
+
+    left = redact(plan, seen("treatment-plan", "identity"), of_class="treatment-plan")
+    whole = redact(plan, seen(*CLASSES), of_class="treatment-plan")
+
+    assert left is not None and whole is not None
+    assert left.get("supportingInfo", []) == [reference] * is_left
+    assert whole["supportingInfo"] == plan["supportingInfo"]
+
+
+def test_a_name_stays_where_nothing_that_it_may_mean_is_withheld() -> None:
+    doctor = {"display": "Dr. E"}
+    npi = {"identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": "1"}}
+    flag: JsonObject = {"resourceType": "Flag", "id": "f", "status": "active", "subject": SUBJECT}
+    flag |= {"code": {"text": "x"}, "author": doctor}
+
+    left = redact(flag, seen("treatment-plan", "identity"), of_class="treatment-plan")
+    fewer = redact({**PLAN, "author": npi}, seen("treatment-plan"), of_class="treatment-plan")
+
+    assert left is not None and fewer is not None
+    assert left["author"] == doctor
+    assert fewer["author"] == npi
