@@ -147,7 +147,9 @@ def _token(search: str) -> str:
     return parse_qs(search).get("identifier", [""])[0]
 
 
-class _KeepAlive(WSGIRequestHandler):
+class KeepAlive(WSGIRequestHandler):
+    """Keeps connections open, and says nothing."""
+
     protocol_version = "HTTP/1.1"
 
     def log_request(self, *_: Any) -> None:
@@ -166,7 +168,7 @@ def main() -> None:
         chosen.port,
         FaultDial(SmallServer(single=chosen.single)),
         threaded=True,
-        request_handler=_KeepAlive,
+        request_handler=KeepAlive,
     )
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     sys.stdout.write(f"http://127.0.0.1:{server.server_port}/fhir\n")
