@@ -24,6 +24,9 @@ from fhirbridge.web import (
 )
 from fhirbridge.web.door import Door
 
+# New objects before the youngest, and rounds before the older generations are searched for cycles.
+_COLLECT = (20_000, 20, 20)
+
 
 def create_app(bridge: Bridge) -> Flask:
     """The WSGI application over one Bridge."""
@@ -54,9 +57,11 @@ def warm_up() -> None:
     for resource_type in sorted(known.resource_types):
         known.elements(resource_type)
         check({"resourceType": resource_type})
-    # What is loaded now stays: the collector need not look at it again.
+    # What is loaded now stays: the collector need not look at it again. What a request makes is
+    # gone with it by reference counts; a Bundle makes far more objects than the usual 700.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECT)
 
 
 def from_settings() -> Flask:
