@@ -25,12 +25,9 @@ def check(
     """
     found = Findings()
     found.enter(resource)
-    resource_type = resource.get("resourceType")
-    root = "Resource"
-    if isinstance(resource_type, str) and resource_type in definitions().resource_types:
-        root = resource_type
+    is_known = found.container_type in definitions().resource_types
     try:
-        check_resource(resource, (None, root), found)
+        check_resource(resource, (None, found.container_type if is_known else "Resource"), found)
     except TooManyIssues:
         found.issues.append(
             Issue("too-costly", "There are more issues, which are not listed.", severity="warning")

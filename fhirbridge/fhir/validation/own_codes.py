@@ -31,6 +31,8 @@ class OwnCodes:
 
 def check_own_codes(resource: Resource, own: OwnCodes) -> list[Issue]:
     """All codings in a system of ours whose code it does not have (code `business-rule`: 422)."""
+    if not _is_wrong(resource, own):
+        return []
     root: Path = (None, str(resource.get("resourceType")))
     issues = []
     for place, system in _places(resource, own, root):
@@ -42,6 +44,21 @@ def check_own_codes(resource: Resource, own: OwnCodes) -> list[Issue]:
         if len(issues) >= MAX_ISSUES:
             break
     return issues
+
+
+def _is_wrong(resource: Resource, own: OwnCodes) -> bool:
+    """True if there is such a coding somewhere; fast, because nearly always there is none."""
+    waiting: list[Json] = [resource]
+    for node in waiting:  # which grows
+        if type(node) is dict:
+            system = node.get("system")
+            if type(system) is str and "code" in node and not own.accepts(system, node["code"]):
+                return True
+            node = node.values()
+        for child in node:
+            if type(child) is dict or type(child) is list:
+                waiting.append(child)
+    return False
 
 
 def _places(value: Json, own: OwnCodes, path: Path) -> Iterator[tuple[Path, str]]:

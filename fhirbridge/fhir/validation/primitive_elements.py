@@ -44,7 +44,7 @@ def _accepts(element: ElementInfo) -> Callable[[Json], bool]:
 
 
 def text_test(element: ElementInfo) -> Callable[[str], object] | None:
-    """A test in C that is truthy for most of the texts that a primitive element accepts.
+    """A fast test that is truthy for most of the texts that a primitive element accepts.
 
     It is for texts of 1 to MAX_TEXT characters. Texts that fail it may still be accepted by the
     checker of the element.
@@ -54,8 +54,14 @@ def text_test(element: ElementInfo) -> Callable[[str], object] | None:
     form = bindings.form_of(element)
     if form is None and element.type in ("string", "markdown"):
         return str.isprintable  # those with line breaks are left to the checker
+    if form is None and element.type in ("uri", "url", "canonical", "code"):
+        return _is_one_word
     pattern = form or PRIMITIVES[element.type].pattern
     return None if pattern is None else pattern.fullmatch
+
+
+def _is_one_word(text: str) -> bool:
+    return " " not in text and text.isprintable()
 
 
 def primitive(element: ElementInfo) -> MemberChecker:

@@ -75,16 +75,20 @@ class Rule:
                 items = [item for item in items if matches(item)]
             if len(items) < least or (most is not None and len(items) > most):
                 return False
-            return not tests or all(test(item, types) for item in items for test in tests)
+            for test in tests:
+                for item in items:
+                    if not test(item, types):
+                        return False
+            return True
 
         return holds
 
     def _item_tests(self) -> Iterator[Callable[[Json, Types], bool]]:
-        accepts, targets = self.accepts, self.targets
+        accepts, targets = self.accepts, self.targets and self.targets | {""}
         if accepts is not None:
             yield lambda item, _: accepts(item)
         if targets:
-            yield lambda item, types: type_behind(item, types) in ("", *targets)
+            yield lambda item, types: type_behind(item, types) in targets
         yield from (constraint.holds for _, constraint in self.constraints)
 
     def faults(self, resource: Resource, types: Types) -> Iterator[Fault]:

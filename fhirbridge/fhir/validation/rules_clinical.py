@@ -16,6 +16,7 @@ from fhirbridge.fhir.validation.terms import (
     has_coding,
     is_not_after,
     items,
+    of_names,
     values,
 )
 from fhirbridge.jsontypes import Json, JsonObject
@@ -177,6 +178,6 @@ CLINICAL_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
         "ras-1": _probability_is_in_percent,
         "ras-2": _probability_is_possible,
     },
-    "ServiceRequest": {"prr-1": lambda v: "orderDetail" not in v or "code" in v},
+    "ServiceRequest": {"prr-1": of_names(lambda v: "orderDetail" not in v or "code" in v)},
     "Task": {"inv-1": lambda v: is_not_after(v.get("authoredOn"), v.get("lastModified"))},
 }

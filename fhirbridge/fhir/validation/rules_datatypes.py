@@ -9,18 +9,14 @@ from fhirbridge.fhir.validation.terms import (
     UCUM,
     has,
     has_choice,
+    if_given,
     is_not_after,
     is_not_greater,
     items,
     needs,
+    of_names,
 )
 from fhirbridge.jsontypes import Json, JsonObject
-
-_OF_ALL_EXTENSIONS = frozenset({"_url", "id", "_id"})
-
-
-def _for_contained(rule: Callable[[JsonObject], bool]) -> Callable[[JsonObject], bool]:
-    return lambda resource: "contained" not in resource or rule(resource)
 
 
 def _contained_are_referred_to(resource: JsonObject) -> bool:
@@ -46,8 +42,6 @@ def _unused(fragments: set[str], value: JsonObject) -> set[str]:
 
 
 def _has_value_or_extensions(extension: JsonObject) -> bool:
-    if len(extension) == 2 and "url" in extension and _OF_ALL_EXTENSIONS.isdisjoint(extension):
-        return True  # most extensions: a url and one more element
     return ("extension" in extension) != has_choice(extension, "value")
 
 
@@ -99,23 +93,25 @@ def _event_has_its_part(trigger: JsonObject) -> bool:
 
 DATATYPE_RULES: Mapping[str, Mapping[str, Callable[[JsonObject], bool]]] = {
     "DomainResource": {
-        "dom-2": _for_contained(
-            lambda v: not any("contained" in inner for inner in items(v, "contained"))
+        "dom-2": if_given(
+            "contained", lambda v: not any("contained" in inner for inner in items(v, "contained"))
         ),
-        "dom-3": _for_contained(_contained_are_referred_to),
-        "dom-4": _for_contained(
+        "dom-3": if_given("contained", _contained_are_referred_to),
+        "dom-4": if_given(
+            "contained",
             lambda v: (
                 not any(
                     has(meta, "versionId", "lastUpdated") for meta in items(v, "contained", "meta")
                 )
-            )
+            ),
         ),
-        "dom-5": _for_contained(
-            lambda v: not any("security" in meta for meta in items(v, "contained", "meta"))
+        "dom-5": if_given(
+            "contained",
+            lambda v: not any("security" in meta for meta in items(v, "contained", "meta")),
         ),
     },
     "Extension": {
-        "ext-1": _has_value_or_extensions,
+        "ext-1": of_names(_has_value_or_extensions),
     },
     "Attachment": {"att-1": needs("data", "contentType")},
     "ContactPoint": {"cpt-2": needs("value", "system")},

@@ -43,9 +43,9 @@ def type_behind(reference: Json, types: Types) -> str:
     if isinstance(text, str):
         if text in types:
             return types[text]
-        parsed = references.parse(text)
-        if parsed.resource_type:
-            return parsed.resource_type
+        said = "" if text.startswith("urn:") else references.parse(text).resource_type
+        if said:
+            return said
     declared = reference.get("type")
     return declared if isinstance(declared, str) and declared.isalpha() else ""
 

@@ -29,7 +29,8 @@ from fhirbridge.fhir.validation.primitive_elements import (
     primitive_list,
     text_test,
 )
-from fhirbridge.fhir.validation.targets import check_reference, is_plain_reference
+from fhirbridge.fhir.validation.targets import reference_to
+from fhirbridge.fhir.validation.terms import NameRule
 from fhirbridge.fhir.validation.xhtml import check_narrative
 from fhirbridge.jsontypes import Json, JsonObject
 
@@ -130,17 +131,24 @@ class _Form:
             if len(given) > 1 and len({variant.lstrip("_") for variant in given}) > 1:
                 found.add("structure", f"{kind} may have only one kind of {name}.", (path, name))
 
-    def plan(self, names: Names) -> tuple[_Step, ...]:
+    def steps(self, names: Names) -> tuple[_Step, ...]:
         """How the values under these names are checked in turn."""
         return tuple((self.text_tests.get(name), self.members.get(name, _accept)) for name in names)
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How objects with the same names are checked: steps, and rules that names leave open."""
+
+    steps: tuple[_Step, ...]
+    rules: tuple[Rule, ...]
+
+
 def _checker(type_name: str, form: _Form) -> TypeChecker:
     invariants = invariants_of(type_name)
-    rules = tuple(invariant.holds for invariant in invariants)
     # Objects of a type have the same few lists of names. What was found right once is not looked
     # at again; only names that R4 defines are kept, so nothing of anybody's record.
-    plans: dict[Names, tuple[_Step, ...]] = {}
+    plans: dict[Names, _Plan] = {}
 
     def check(value: Json, path: Path, found: Findings) -> None:
         if not isinstance(value, dict):
@@ -151,7 +159,7 @@ def _checker(type_name: str, form: _Form) -> TypeChecker:
         plan = plans.get(names)
         if plan is None:
             plan = learn(names, value, path, found)
-        for (test, member), child in zip(plan, value.values(), strict=True):
+        for (test, member), child in zip(plan.steps, value.values(), strict=True):
             # most values are texts; decided without another Python frame
             if (
                 test is None
@@ -160,17 +168,18 @@ def _checker(type_name: str, form: _Form) -> TypeChecker:
                 or not test(child)
             ):
                 member(child, value, path, found)
-        if rules and not _hold(rules, value):
+        if plan.rules and not _hold(plan.rules, value):
             is_sound = len(found.issues) == before
             report_broken(invariants, value, path, found, is_sound=is_sound)
 
-    def learn(names: Names, value: JsonObject, path: Path, found: Findings) -> tuple[_Step, ...]:
+    def learn(names: Names, value: JsonObject, path: Path, found: Findings) -> _Plan:
         before = len(found.issues)
         for name in names:
             if name not in form.members:
                 _report_unknown(form.kind, name, path, found)
         form.report_names(value, path, found)
-        plan = form.plan(names)
+        rules = (invariant.holds for invariant in invariants)
+        plan = _Plan(form.steps(names), tuple(rule for rule in rules if not _settled(rule, value)))
         if len(found.issues) == before:
             if len(plans) >= _MAX_PLANS:
                 plans.clear()
@@ -178,6 +187,10 @@ def _checker(type_name: str, form: _Form) -> TypeChecker:
         return plan
 
     return check
+
+
+def _settled(rule: Rule, value: JsonObject) -> bool:
+    return isinstance(rule, NameRule) and rule.is_settled(value)
 
 
 def _hold(rules: tuple[Rule, ...], value: JsonObject) -> bool:
@@ -239,26 +252,13 @@ def _target(element: ElementInfo) -> Checker:
         is_contained = element.name == "contained"
         return Checker(check_resource if is_contained else _check_independent_resource)
     if element.type == "Reference":
-        return _reference(element)
+        return reference_to(element.targets, compiled("Reference"))
     if element.is_simple_quantity:
         return _simple_quantity(element)
     accepts = bindings.accepted_concept(element)
     if accepts is not None:
         return _bound_concept(element, accepts)
     return compiled(element.children)
-
-
-def _reference(element: ElementInfo) -> Checker:
-    form = compiled("Reference")
-    targets = frozenset(element.targets)
-
-    def check(value: Json, path: Path, found: Findings) -> None:
-        if not is_plain_reference(value, targets, found.entries):
-            form.check(value, path, found)
-            if isinstance(value, dict):
-                check_reference(value, targets, path, found)
-
-    return Checker(check)
 
 
 def _simple_quantity(element: ElementInfo) -> Checker:

@@ -3,34 +3,52 @@
 Source: R4 references.html, invariant ref-1
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fhirbridge.fhir import references
+from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.primitives import MAX_TEXT, PRIMITIVES
-from fhirbridge.fhir.validation.findings import Findings, Path
+from fhirbridge.fhir.validation.findings import Checker, Findings, Path
 from fhirbridge.jsontypes import Json, JsonObject
 
 _is_string = PRIMITIVES["string"].accepts
 
 
-def is_plain_reference(value: Json, targets: frozenset[str], entries: Mapping[str, str]) -> bool:
+def reference_to(targets: Sequence[str], form: Checker) -> Checker:
+    """The checker of an element that is a Reference to one of the types; to any if none is given.
+
+    `form` checks what all References have in common.
+    """
+    wanted = frozenset(targets)
+    allowed = wanted or definitions().resource_types
+
+    def check(value: Json, path: Path, found: Findings) -> None:
+        if not _is_plain(value, allowed, found.entries):
+            form.check(value, path, found)
+            if isinstance(value, dict):
+                _check_target(value, wanted, path, found)
+
+    return Checker(check)
+
+
+def _is_plain(value: Json, targets: frozenset[str], entries: Mapping[str, str]) -> bool:
     """True for what most references are: a literal to a target, perhaps with a display.
 
-    It is relative, or the fullUrl of an entry of the Bundle, whose types are `entries`.
+    It is relative, the fullUrl of an entry of the Bundle, whose types are `entries`, or the URN of
+    something that is not here.
     """
     if not isinstance(value, dict):
         return False
     text = value.get("reference")
     if not isinstance(text, str) or not text.isprintable() or len(text) > MAX_TEXT:
         return False
-    if (entries.get(text) or text.partition("/")[0]) not in targets:
+    target = entries.get(text) or text.partition("/")[0]
+    if target not in targets and not target.startswith("urn:"):
         return False
     return len(value) == 1 or (len(value) == 2 and _is_string(value.get("display")))
 
 
-def check_reference(
-    value: JsonObject, targets: frozenset[str], path: Path, found: Findings
-) -> None:
+def _check_target(value: JsonObject, targets: frozenset[str], path: Path, found: Findings) -> None:
     """Report a literal reference whose type may not stand here, and a `#id` without target.
 
     The type is known from the text, the contained resource or the entry of the Bundle. Other

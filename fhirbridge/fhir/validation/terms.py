@@ -4,6 +4,7 @@ Source: R4 fhirpath.html (exists, count, isDistinct, comparison of dates of diff
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from decimal import Decimal
 
@@ -18,22 +19,46 @@ def has(value: JsonObject, *names: str) -> bool:
     return any(name in value or "_" + name in value for name in names)
 
 
-def exists(*names: str) -> Callable[[JsonObject], bool]:
+@dataclass(frozen=True, slots=True)
+class NameRule:
+    """A rule that objects may hold by the names of their elements alone, whatever the values.
+
+    `is_settled` is true for an object with such names: the rule holds for all that have them.
+    """
+
+    is_settled: Callable[[JsonObject], bool]
+    holds: Callable[[JsonObject], bool]
+
+    def __call__(self, value: JsonObject) -> bool:
+        return self.holds(value)
+
+
+def of_names(holds: Callable[[JsonObject], bool]) -> NameRule:
+    """A rule that looks at names only."""
+    return NameRule(holds, holds)
+
+
+def if_given(name: str, holds: Callable[[JsonObject], bool]) -> NameRule:
+    """A rule about an element, for those that have it."""
+    return NameRule(
+        lambda value: name not in value, lambda value: name not in value or holds(value)
+    )
+
+
+def exists(*names: str) -> NameRule:
     """The rule that one of the elements exists."""
     known = frozenset(names) | {"_" + name for name in names}
-    return lambda value: not known.isdisjoint(value)
+    return of_names(lambda value: not known.isdisjoint(value))
 
 
-def needs(name: str, other: str) -> Callable[[JsonObject], bool]:
+def needs(name: str, other: str) -> NameRule:
     """The rule that `name` may be given only with `other`."""
-    first, second = exists(name), exists(other)
-    return lambda value: not first(value) or second(value)
+    return of_names(lambda value: not has(value, name) or has(value, other))
 
 
-def at_most_one(name: str, other: str) -> Callable[[JsonObject], bool]:
+def at_most_one(name: str, other: str) -> NameRule:
     """The rule that two elements exclude each other."""
-    first, second = exists(name), exists(other)
-    return lambda value: not (first(value) and second(value))
+    return of_names(lambda value: not (has(value, name) and has(value, other)))
 
 
 def has_choice(value: JsonObject, stem: str) -> bool:
