@@ -11,6 +11,7 @@ from marshmallow import Schema, fields
 
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.native.containers import Listing, Object
+from fhirbridge.native.documents import schema_of
 from fhirbridge.native.fields import Code, Id, Integer, Line, Value
 from fhirbridge.native.shapes import SCHEMAS, Kind
 
@@ -32,7 +33,9 @@ _TYPES: Mapping[str, JsonObject] = {
 
 def json_schema(kind: Kind) -> JsonObject:
     """The JSON Schema of the documents of a kind; unknown fields are refused, except in `extra`."""
-    return _of_object(SCHEMAS[kind])
+    described = _of_object(SCHEMAS[kind])
+    described["properties"]["schema"] = {"type": "string", "enum": [schema_of(kind)]}
+    return described
 
 
 def _of_object(schema: Schema) -> JsonObject:
@@ -86,6 +89,8 @@ def _about_value(field: Value) -> JsonObject:
         case Line():
             if field.max_length:
                 about["maxLength"] = field.max_length
+    if field.required and _TYPES[field.kind] == {"type": "string"} and not about:
+        about["minLength"] = 1  # a blank counts as nothing
     if field.ref:
         sentences.append(f"An id of {field.ref}.")
     if not about and not sentences and _TYPES[field.kind] == {"type": "string"}:

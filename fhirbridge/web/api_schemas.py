@@ -11,6 +11,7 @@ from fhirbridge.workflow.reasons import REASONS
 from fhirbridge.workflow.words import DeliveryState
 
 _TEXT: JsonObject = {"type": "string"}
+_FILLED: JsonObject = {"type": "string", "minLength": 1}
 _INTEGER: JsonObject = {"type": "integer"}
 _YES_NO: JsonObject = {"type": "boolean"}
 _INSTANT: JsonObject = {"type": "string", "format": "date-time"}
@@ -239,11 +240,11 @@ _CASES: Mapping[str, JsonObject] = {
         appointment=_maybe(_TEXT),
     ),
     "VisitRequest": _object("at", at=_INSTANT, by=_TEXT),
-    "CloseRequest": _object("reason", reason=_TEXT, by=_TEXT),
+    "CloseRequest": _object("reason", reason=_FILLED, by=_TEXT),
     "RetryRequest": _object("", anyway=_YES_NO, found=_TEXT, giveUp=_TEXT, by=_TEXT),
     "AlertList": _object("alerts", alerts=_list(_ANY)),
     "SetAsideList": _object("setAside", setAside=_list(_ANY)),
-    "SettleRequest": _object("by", by=_TEXT),
+    "SettleRequest": _object("by", by=_FILLED),
 }
 _REASON = _object(
     "code text change",
@@ -272,7 +273,7 @@ _CONSENTS: Mapping[str, JsonObject] = {
         ),
         missingElements={**_ANY, "description": "Codes of written elements, by consent."},
     ),
-    "RevocationRequest": _object("by", by=_TEXT),
+    "RevocationRequest": _object("by", by=_FILLED),
     "Revocation": _object(
         "consent effectiveAt inFlight stillInFlight waiting holders",
         consent=_TEXT,

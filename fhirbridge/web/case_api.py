@@ -33,7 +33,7 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
         partial(_list, bridge),
         {200: "CaseList", 400: "Issues"},
         parameters=(
-            Parameter("direction", "outbound or inbound."),
+            Parameter("direction", "Only of this direction.", values=("outbound", "inbound")),
             Parameter("partner", "Only of this partner."),
             Parameter("limit", "How many to list.", "integer", 100, minimum=1, maximum=1000),
         ),
@@ -125,12 +125,11 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
 
 def _list(bridge: Bridge, asked: Asked) -> Answer:
     query = asked.query
-    direction = query["direction"] or ""
-    if direction not in ("", "outbound", "inbound"):
-        words = "direction is outbound or inbound."
-        raise InvalidContent(Issue("value", words, expression=("query.direction",)))
     found = referrals.list_cases(
-        bridge, direction=direction, partner=query["partner"] or "", limit=query["limit"]
+        bridge,
+        direction=query["direction"] or "",
+        partner=query["partner"] or "",
+        limit=query["limit"],
     )
     return Answer(200, {"cases": [one.to_json() for one in found]})
 

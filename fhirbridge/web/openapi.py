@@ -19,6 +19,12 @@ _ABOUT = (
 )
 
 
+# What any operation may answer, and any that takes a body.
+_REFUSALS = {400: "Issues", 401: "Issues", 403: "Issues"}
+_BODY_REFUSALS = {413: "Issues", 415: "Issues"}
+_SECURITY = "token"
+
+
 def describe(operations: Sequence[Operation]) -> JsonObject:
     """The OpenAPI document."""
     paths: dict[str, JsonObject] = {}
@@ -36,11 +42,23 @@ def describe(operations: Sequence[Operation]) -> JsonObject:
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in dict.fromkeys(one.tag for one in operations)],
         "paths": paths,
-        "components": {"schemas": schemas()},
+        "security": [{_SECURITY: []}],
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                _SECURITY: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of /auth/token with the scope system/fhirbridge: "
+                    "r to GET, c to POST, u to PUT.",
+                }
+            },
+        },
     }
 
 
 def _operation(operation: Operation) -> JsonObject:
+    refusals = _REFUSALS | _BODY_REFUSALS if operation.body else _REFUSALS
     described: JsonObject = {
         "operationId": operation.name,
         "tags": [operation.tag],
@@ -50,7 +68,7 @@ def _operation(operation: Operation) -> JsonObject:
                 "description": HTTPStatus(status).phrase,
                 "content": _content(schema),
             }
-            for status, schema in sorted(operation.answers.items())
+            for status, schema in sorted({**refusals, **operation.answers}.items())
         },
     }
     if operation.description:
@@ -71,6 +89,8 @@ def _parameter(parameter: Parameter) -> JsonObject:
     schema: JsonObject = dict(_TYPES.get(parameter.type, {"type": parameter.type}))
     if parameter.type == "integer":
         schema |= {"minimum": parameter.minimum, "maximum": parameter.maximum}
+    if parameter.values:
+        schema["enum"] = list(parameter.values)
     if parameter.default is not None:
         schema["default"] = parameter.default
     return {

@@ -25,7 +25,7 @@ ParameterType = Literal["string", "integer", "boolean", "date-time"]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A query parameter; `default` stands for one that is not there."""
+    """A query parameter; `default` stands for one that is not there, `values` are all it may be."""
 
     name: str
     description: str
@@ -33,6 +33,7 @@ class Parameter:
     default: Json = None
     minimum: int = 0
     maximum: int = 2**31 - 1
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def _convert(parameter: Parameter, text: str) -> Json:
         if moment.tzinfo is None:
             raise ValueError("a date and time with 'Z' or an offset")
         return moment
+    if parameter.values and text not in parameter.values:
+        raise ValueError(f"one of {', '.join(parameter.values)}")
     return text
 
 

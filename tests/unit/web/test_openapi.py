@@ -119,3 +119,24 @@ def test_page_shows_every_operation(app: Flask, document: dict[str, Any]) -> Non
     ]
     assert set(operations) <= set(page.ids)
     assert {f"schema-{name}" for name in document["components"]["schemas"]} <= set(page.ids)
+
+
+def test_every_operation_tells_how_it_refuses(document: dict[str, Any]) -> None:
+    operations = [one for item in document["paths"].values() for one in item.values()]
+
+    assert [one for one in operations if not {"400", "401", "403"} <= set(one["responses"])] == []
+    with_body = [one for one in operations if "requestBody" in one]
+    assert [one for one in with_body if not {"413", "415"} <= set(one["responses"])] == []
+    assert document["security"] == [
+        {name: []} for name in document["components"]["securitySchemes"]
+    ]
+
+
+@pytest.mark.parametrize("direction", ["sideways", "", "Inbound"])
+def test_a_word_that_a_parameter_does_not_have_is_refused(app: Flask, direction: str) -> None:
+    answer = app.test_client().get("/api/cases", query_string={"direction": direction})
+
+    assert answer.status_code == 400
+    (issue,) = answer.get_json()["issues"]
+    assert issue["expression"] == ["query.direction"]
+    assert issue["diagnostics"] == "Expected one of outbound, inbound."
