@@ -3,7 +3,7 @@
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, ForeignKey, MetaData
+from sqlalchemy import Column, ForeignKey, Index, MetaData
 
 metadata = MetaData()
 
@@ -24,3 +24,9 @@ def scope() -> list[Column[Any]]:
         Column("patient_key", sa.BigInteger, nullable=False),  # keys.patient_key_of
         Column("content_class", Text, nullable=False, server_default=""),
     ]
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of some rows of a custodian only; a query has to say `where` in these words."""
+    condition = sa.text(where)
+    return Index(name, "custodian_id", *columns, sqlite_where=condition, postgresql_where=condition)

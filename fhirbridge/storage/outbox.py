@@ -127,9 +127,10 @@ def claim(
         ]
     if healthy_only:
         skipped += _ailing(session, custodian_id)
-    found = session.execute(_due(custodian_id, now, skipped)).first()
-    if found is None:
+    due = _first_due(session, custodian_id, now, skipped)
+    if due is None:
         return None
+    found = session.execute(sa.select(outbox).where(_o.id == due)).one()
     row = row_of(found)
     lease_seconds = float(row.policy.get("lease_seconds") or 120)
     taken = session.execute(
@@ -155,12 +156,16 @@ def claim(
     return Claim(leased, found.body, owner, look_first)
 
 
+# Written as it is in the indexes of one state only, so that they are used.
+_IS_LEASED = _o.state == sa.literal_column("'leased'")
+_IS_QUEUED = _o.state == sa.literal_column("'queued'")
+
+
 def _busy(session: Session, custodian_id: int, now: datetime, per_partner: int) -> list[str]:
     count = sa.func.count()
     query = (
         sa.select(_o.partner)
-        .where(_o.custodian_id == custodian_id, _o.state == DeliveryState.LEASED.value)
-        .where(_o.lease_expires_at >= now)
+        .where(_o.custodian_id == custodian_id, _IS_LEASED, _o.lease_expires_at >= now)
         .group_by(_o.partner)
         .having(count >= per_partner)
     )
@@ -170,14 +175,16 @@ def _busy(session: Session, custodian_id: int, now: datetime, per_partner: int) 
 def _ailing(session: Session, custodian_id: int) -> list[str]:
     query = (
         sa.select(_o.partner)
-        .where(_o.custodian_id == custodian_id, _o.state == DeliveryState.QUEUED.value)
-        .where(_o.last_verdict.is_not(None))
+        .where(_o.custodian_id == custodian_id, _IS_QUEUED, _o.last_verdict.is_not(None))
         .distinct()
     )
     return list(session.execute(query).scalars())
 
 
-def _due(custodian_id: int, now: datetime, skipped: list[str]) -> sa.Select[Any]:
+def _first_due(
+    session: Session, custodian_id: int, now: datetime, skipped: list[str]
+) -> int | None:
+    """The id of the row to be leased next: first one whose lease ran out, then in order."""
     ahead = outbox.alias("ahead")
     blocked = (
         sa.select(ahead.c.id)
@@ -185,19 +192,20 @@ def _due(custodian_id: int, now: datetime, skipped: list[str]) -> sa.Select[Any]
         .where(ahead.c.patient_key == _o.patient_key, ahead.c.sequence < _o.sequence)
         .where(ahead.c.state.in_(_BLOCKING))
     )
-    return (
-        sa.select(outbox)
-        .where(_o.custodian_id == custodian_id, _o.partner.not_in(skipped))
-        .where(
-            sa.or_(
-                sa.and_(_o.state == DeliveryState.QUEUED.value, _o.next_attempt_at <= now),
-                sa.and_(_o.state == DeliveryState.LEASED.value, _o.lease_expires_at < now),
-            )
+    ran_out = sa.and_(_IS_LEASED, _o.lease_expires_at < now)
+    waits = sa.and_(_IS_QUEUED, _o.next_attempt_at <= now)
+    for condition in (ran_out, waits):
+        query = (
+            sa.select(_o.id)
+            .where(_o.custodian_id == custodian_id, condition, _o.partner.not_in(skipped))
+            .where(~blocked.exists())
+            .order_by(_o.next_attempt_at, _o.id)
+            .limit(1)
         )
-        .where(~blocked.exists())
-        .order_by(_o.next_attempt_at, _o.id)
-        .limit(1)
-    )
+        found = session.execute(query).scalar()
+        if found is not None:
+            return int(found)
+    return None
 
 
 def note_progress(

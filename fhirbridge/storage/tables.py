@@ -21,7 +21,7 @@ from fhirbridge.storage.audit_tables import consent_marks as consent_marks
 from fhirbridge.storage.client_tables import access_tokens as access_tokens
 from fhirbridge.storage.client_tables import clients as clients
 from fhirbridge.storage.client_tables import used_assertions as used_assertions
-from fhirbridge.storage.columns import Key, Text, custodian, scope
+from fhirbridge.storage.columns import Key, Text, custodian, partial_index, scope
 from fhirbridge.storage.columns import metadata as metadata
 from fhirbridge.storage.document_tables import document_resources as document_resources
 from fhirbridge.storage.document_tables import document_versions as document_versions
@@ -232,7 +232,11 @@ outbox = Table(
     Column("result", sa.JSON),  # locations by fullUrl
     Column("enqueued_at", Instant, nullable=False),
     Column("finished_at", Instant),
-    Index("ix_outbox_due", "state", "next_attempt_at"),
+    Index("ix_outbox_due", "custodian_id", "state", "next_attempt_at", "id", "partner"),
+    partial_index("ix_outbox_leased", "partner", "lease_expires_at", where="state = 'leased'"),
+    partial_index(
+        "ix_outbox_tried", "partner", where="state = 'queued' AND last_verdict IS NOT NULL"
+    ),
     Index("ix_outbox_order", "custodian_id", "partner", "patient_key", "sequence"),
     Index("ix_outbox_handoff", "handoff_id"),
 )
