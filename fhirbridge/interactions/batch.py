@@ -59,7 +59,8 @@ def _answer(
     entry: bundles.BundleEntry, context: Context, preferences: Preferences, handle: Handle
 ) -> JsonObject:
     try:
-        return respond(handle(read_entry(entry, preferences).request, context), context.base)
+        found = read_entry(entry, preferences)
+        return respond(found, handle(found.request, context), context.base)
     except BridgeError as exc:
         return refuse(within(exc, entry.index))
     except Exception as exc:  # one bad entry never fails the rest

@@ -46,6 +46,7 @@ class Entry:
     full_url: str
     request: FhirRequest
     route: Route
+    is_head: bool = False  # as GET, and answered without the body
 
     @property
     def place(self) -> str:
@@ -89,7 +90,7 @@ def read_entry(entry: bundles.BundleEntry, preferences: Preferences) -> Entry:
         raise InvalidContent(Issue("not-supported", "A Bundle cannot hold a batch request."))
     if entry.resource is None and found.interaction.name in WITH_RESOURCE:
         raise InvalidContent(Issue("required", f"An entry with {method} needs a resource."))
-    return Entry(entry.index, entry.full_url, request, found)
+    return Entry(entry.index, entry.full_url, request, found, is_head=method == "HEAD")
 
 
 def within(error: BridgeError, index: int) -> BridgeError:
@@ -115,8 +116,10 @@ def _inside(place: str, path: str) -> str:
     return f"{place}.resource.{rest}" if point else f"{place}.resource"
 
 
-def respond(response: FhirResponse, base: str) -> JsonObject:
+def respond(entry: Entry, response: FhirResponse, base: str) -> JsonObject:
     """The entry that answers one request of the Bundle."""
+    if entry.is_head:
+        response = replace(response, resource=None, content=b"")
     resource = response.resource
     outcome = None
     if isinstance(resource, dict) and resource.get("resourceType") == "OperationOutcome":

@@ -67,7 +67,10 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     if issues:
         outcome = bundles.search_entry(to_outcome(issues), full_url="", mode="outcome")
         entries.append(wire.dump(outcome))
-    links = {"self": _link(address, wanted.used)}
+    here = (*wanted.used, (CURSOR, wanted.cursor)) if wanted.cursor else wanted.used
+    links = {"self": _link(address, here)}
+    if wanted.cursor:
+        links["first"] = _link(address, wanted.used)
     if page.next:
         links["next"] = _link(address, (*wanted.used, (CURSOR, page.next)))
     bundle = bundles.searchset((), links=links, total=page.total)

@@ -41,7 +41,7 @@ def transaction(
     with context.writing() as unit:
         work = _Work(replace(context, unit=unit), unit, handle)
         responses = work.run(entries)
-    listed = [respond(responses[entry.index], context.base) for entry in entries]
+    listed = [respond(entry, responses[entry.index], context.base) for entry in entries]
     return FhirResponse(status=200, resource=bundles.transaction_response(listed))
 
 

@@ -218,6 +218,8 @@ def _inside(types: tuple[str, ...], compartment: Compartment) -> SearchClause:
 def _control(query: SearchQuery, name: str, value: str) -> SearchQuery | None:
     """The query with one result parameter applied; None if `name` is none."""
     head, _, modifier = name.partition(":")
+    if modifier and (head in _SINGLE or head in ("_sort", "_elements", CURSOR)):
+        raise invalid_search(f"'{head}' takes no modifier.", code="not-supported")
     match head:
         case "_count":
             return replace(query, count=_count(value))

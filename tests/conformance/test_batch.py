@@ -48,6 +48,17 @@ class TestBatch:
 
         assert {e["response"]["status"] for e in found["entry"]} == {"400 Bad Request"}
 
+    def test_head_is_answered_without_a_body(self, api: Api) -> None:
+        reference = api.created(patient())
+
+        answers = api.batch(entry("HEAD", reference), entry("HEAD", "Patient/none")).json["entry"]
+        inside = api.transaction(entry("HEAD", reference)).json["entry"]
+
+        assert answers[0]["response"]["status"] == "200 OK"
+        assert answers[0]["response"]["etag"] == 'W/"1"'
+        assert "resource" not in answers[0] and "resource" not in inside[0]
+        assert answers[1]["response"]["status"] == "404 Not Found"
+
     def test_conditions_work_inside(self, api: Api) -> None:
         api.put("/Patient/p", identified("1", id="p"))
 

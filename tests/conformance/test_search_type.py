@@ -89,6 +89,14 @@ class TestPages:
         assert len(seen) == len(set(seen))
         assert {f"p{n}" for n in range(1, 6)} <= set(seen)
 
+    def test_self_is_the_page_and_first_the_first_one(self, people: Api) -> None:
+        first = people.get("/Patient?_count=2").json
+        second = people.get(links(first)["next"].removeprefix(BASE)).json
+
+        assert people.get(links(second)["self"].removeprefix(BASE)).json == second
+        assert people.get(links(second)["first"].removeprefix(BASE)).json == first
+        assert links(first).keys() == {"self", "next"}
+
     def test_cursor_that_is_not_ours_is_refused(self, people: Api) -> None:
         assert people.get("/Patient?_cursor=abc").status_code == 400
 

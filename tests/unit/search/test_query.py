@@ -50,6 +50,8 @@ class TestRefusals:
             ("_has:Observation=x", "invalid", "_has"),
             ("_count=-1", "invalid", "'_count'"),
             ("_count=ten", "invalid", "'_count'"),
+            ("_count:exact=1", "not-supported", "'_count'"),
+            ("_sort:desc=date", "not-supported", "'_sort'"),
             ("_sort=nonsense", "not-supported", "'nonsense'"),
             ("_total=maybe", "invalid", "'_total'"),
             ("_summary=maybe", "invalid", "'_summary'"),
