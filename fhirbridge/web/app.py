@@ -19,6 +19,7 @@ from fhirbridge.web import (
     fhir_api,
     health,
     notifications,
+    request_ids,
     smart,
     trail,
 )
@@ -42,6 +43,7 @@ def create_app(bridge: Bridge) -> Flask:
     auth.register(app, bridge, tokens)
     trail.register(app, bridge)
     compression.register(app)
+    request_ids.register(app)
     app.register_blueprint(smart.blueprint(bridge, tokens))
     app.register_blueprint(fhir_api.blueprint(bridge))
     app.register_blueprint(health.blueprint(bridge))

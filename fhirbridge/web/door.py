@@ -14,7 +14,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from fhirbridge.access.tokens import Tokens
 from fhirbridge.bridge import Bridge
 from fhirbridge.disclosure.caller import OWN
-from fhirbridge.web import auth, compression, errors, fhir_api
+from fhirbridge.web import auth, compression, errors, fhir_api, request_ids
 from fhirbridge.web.exchange import Environ, HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Door:
             answer = fhir_api.respond(asked, self._bridge, caller)
         except Exception as exc:  # as Flask does: every error is answered
             answer = errors.answer(exc, asked)
+        request_ids.mark(answer, asked)
         compression.pack(answer, asked.accept_encoding)
         return _send(answer, asked.method, start_response)
 

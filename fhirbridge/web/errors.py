@@ -10,11 +10,12 @@ from werkzeug.exceptions import HTTPException
 
 from fhirbridge import telemetry
 from fhirbridge.access.refusals import TokenRefused
+from fhirbridge.clock import new_id
 from fhirbridge.errors import BridgeError, Issue, NotAuthenticated, NotSupported, Unavailable
 from fhirbridge.fhir import wire, xml
 from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.supported import allowed_methods
-from fhirbridge.web import auth, operations, smart
+from fhirbridge.web import auth, operations, request_ids, smart
 from fhirbridge.web.exchange import HttpAnswer, HttpRequest
 from fhirbridge.web.negotiation import error_form
 
@@ -68,8 +69,10 @@ def answer(error: Exception, asked: HttpRequest) -> HttpAnswer:
             headers["Allow"] = ", ".join(sorted(allowed))
         issue = Issue(_CODES.get(status, "processing"), words)
         return _outcome(status, (issue,), headers, asked)
-    telemetry.unexpected(error, f"{asked.method} request")
-    issue = Issue("exception", "The server failed; the fault is in its log.", severity="fatal")
+    reference = headers[request_ids.HEADER] = request_ids.given(asked) or new_id()
+    telemetry.unexpected(error, f"{asked.method} request {reference}")
+    words = f"The server failed; the fault is in its log as {reference}."
+    issue = Issue("exception", words, severity="fatal")
     return _outcome(500, (issue,), headers, asked)
 
 

@@ -17,6 +17,7 @@ PLAIN: dict[str, str] = {}
 # method, path, headers, body
 REQUESTS: dict[str, tuple[str, str, dict[str, str], Any]] = {
     "read": ("GET", "/Patient/p1", PLAIN, None),
+    "read with an id": ("GET", "/Patient/p1", {"X-Request-Id": "a-1"}, None),
     "head": ("HEAD", "/Patient/p1", PLAIN, None),
     "read of what the caller has": ("GET", "/Patient/p1", {"If-None-Match": 'W/"1"'}, None),
     "read since": ("GET", "/Patient/p1", {"If-Modified-Since": "Tue, 01 Jan 2030 00:00:00 GMT"}, 0),

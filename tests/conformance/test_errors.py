@@ -366,6 +366,22 @@ class TestUnexpected:
         issues = assert_outcome(answer, 500, "exception")
         assert "Zyzzyva" not in str(issues)
 
+    @pytest.mark.parametrize("given", ["", "mine-1", "a b"])
+    def test_caller_and_log_share_an_id(
+        self, broken: Api, caplog: pytest.LogCaptureFixture, given: str
+    ) -> None:
+        """Source: R4 http.html#custom"""
+        headers = {"x_request_id": given} if given else {}
+
+        with caplog.at_level(logging.ERROR):
+            answer = broken.post("/Patient", patient(), **headers)
+
+        found = answer.headers["X-Request-Id"]
+        assert (found == given) == (given == "mine-1")
+        assert found in caplog.text
+        assert found in answer.json["issue"][0]["diagnostics"]
+        assert broken.get("/Patient", x_request_id="x-2").headers["X-Request-Id"] == "x-2"
+
     def test_log_says_where_and_not_what(
         self, broken: Api, caplog: pytest.LogCaptureFixture
     ) -> None:
