@@ -15,14 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from fhirbridge.conversion.identity import Identity
-from fhirbridge.conversion.to_fhir import to_fhir
-from fhirbridge.fhir import wire
 from fhirbridge.fhir.elements import compile_expression
 from fhirbridge.fhir.expressions import parse
 from fhirbridge.jsontypes import Json, Resource
-from fhirbridge.native import documents
-from tests.golden.test_golden import FIXTURES, mappings
+from tests.golden.test_golden import FIXTURES, made, mappings
 
 TABLE = yaml.safe_load((Path(__file__).parent / "features.yaml").read_text())
 ROWS: dict[str, dict[str, Any]] = TABLE["rows"]
@@ -68,10 +64,8 @@ def names() -> dict[str, str]:
 
 @cache
 def resources(case: str) -> tuple[Resource, ...]:
-    data = wire.parse((FIXTURES / case / "native.json").read_bytes())
-    document = documents.load(documents.kind_of(data), data)
-    made = to_fhir(document, mappings()[document.kind], Identity())
-    return tuple(entry["resource"] for entry in made.bundle["entry"])
+    _, bundle, _ = made(FIXTURES / case)
+    return tuple(entry["resource"] for entry in bundle["entry"])
 
 
 def written_out(path: str) -> str:
