@@ -2,10 +2,8 @@
 and the client comes to the first visit.
 """
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 from fhirbridge import synthetic
 from fhirbridge.clock import to_instant
@@ -39,23 +37,24 @@ class ReferralStory:
         self._tell = tell
         self._wait = wait
 
-    def play(self, plan_file: Path) -> None:
+    def play(self, plan: JsonObject) -> None:
         """From the refusal to the first visit."""
-        self._refuse(plan_file)
-        path = self._stage.directory / "referral.json"
-        path.write_text(json.dumps({**synthetic.referral(0), "status": "sent"}), encoding="utf-8")
-        first = self._send(path, "ehr")
+        self._refuse(plan)
+        referral = {**synthetic.referral(0), "status": "sent"}
+        first = self._send(referral, "ehr")
         self._decline(first)
-        second = self._send_on(path, first)
+        second = self._send_on(referral, first)
         self._visit(second)
 
-    def _refuse(self, plan_file: Path) -> None:
+    def _refuse(self, plan: JsonObject) -> None:
         self._add("marketing", _NEWSPAPER)
-        refused = self._stage.refused("send", str(plan_file), "--to", "marketing")
-        self._hold(bool(refused), "Consent refuses a recipient that it does not permit.")
+        issues = self._stage.hand_over(plan, "marketing").get("issues") or [{}]
+        refused = str(issues[0].get("diagnostics") or "")
+        is_refused = issues[0].get("code") == "suppressed"
+        self._hold(is_refused, "Consent refuses a recipient that it does not permit.")
         self._tell(
             "Somebody tries to send the plan to a company that no consent names: refused.",
-            refused.splitlines()[0],
+            refused,
         )
 
     def _add(self, name: str, recipient: Recipient) -> None:
@@ -65,9 +64,8 @@ class ReferralStory:
         )
         partners.add(self._stage.bridge, partner)
 
-    def _send(self, path: Path, partner: str) -> str:
-        receipt = self._stage.run("send", str(path), "--to", partner)
-        handoff = str(receipt["handoff"])
+    def _send(self, referral: JsonObject, partner: str) -> str:
+        handoff = str(self._stage.hand_over(referral, partner)["handoff"])
         self._wait(
             lambda: bool(self._case(handoff)["task"]) and self._there(handoff) != "", "Sent."
         )
@@ -91,9 +89,9 @@ class ReferralStory:
             "One alert; next step by the sender: refer the client elsewhere; the order stays.",
         )
 
-    def _send_on(self, path: Path, first: str) -> str:
+    def _send_on(self, referral: JsonObject, first: str) -> str:
         self._add("clinic", _CLINIC)
-        second = self._send(path, "clinic")
+        second = self._send(referral, "clinic")
         one, two = self._read(self._there(first)), self._read(self._there(second))
         self._hold(one["focus"] == two["focus"], "Both Tasks are about one order.")
         self._hold(one["id"] != two["id"], "Each recipient has a Task of its own.")

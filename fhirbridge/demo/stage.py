@@ -61,10 +61,19 @@ class Stage:
         answer: JsonObject = json.loads(done.stdout)
         return answer
 
-    def refused(self, *arguments: str) -> str:
-        """The reasons of a command that consent or policy refuses; "" if it does not."""
-        done = self._command(*arguments)
-        return done.stderr.decode(errors="replace").strip() if done.returncode == 3 else ""
+    def hand_over(self, document: JsonObject, partner: str) -> JsonObject:
+        """POST a document to the bridge for a partner; returns its answer: a receipt, or why not.
+
+        `issues` has an error if consent or policy refuses it.
+        """
+        body = json.dumps({"partner": partner, "document": document}).encode()
+        headers = {"Content-Type": "application/json"}
+        with PartnerSession(self.provider_url.removesuffix("/fhir")) as session:
+            answer = session.ask("POST", "api/handoffs", body=body, headers=headers)
+        if not isinstance(answer, Answer) or answer.status not in (200, 202, 403):
+            raise Misconfigured(Issue("exception", "The bridge does not take the document."))
+        told: JsonObject = json.loads(answer.body)
+        return told
 
     def _command(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.run(  # noqa: S603

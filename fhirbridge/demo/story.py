@@ -59,7 +59,7 @@ class _Story:
             rest = ReferralStory(
                 self._stage, self._ehr, hold=self._hold, tell=self._tell, wait=self._await
             )
-            rest.play(self._stage.directory / f"{aftercare['recordId']}.json")
+            rest.play(aftercare)
 
     def _hold(self, condition: bool, sentence: str) -> None:
         if not condition:
@@ -94,10 +94,14 @@ class _Story:
         stage = self._stage
         if losing_the_answer:
             stage.dial("lose-answer")
-        path = stage.directory / f"{document['recordId']}.json"
-        path.write_text(json.dumps(document), encoding="utf-8")
-        receipt = stage.run("send", str(path), "--to", "ehr")
-        outbox_id = str(receipt["outbox"])
+        if losing_the_answer:
+            outbox_id = str(stage.hand_over(document, "ehr")["delivery"])
+            how = "POST /api/handoffs"
+        else:
+            path = stage.directory / f"{document['recordId']}.json"
+            path.write_text(json.dumps(document), encoding="utf-8")
+            outbox_id = str(stage.run("send", str(path), "--to", "ehr")["outbox"])
+            how = f"fhirbridge send {path.name} --to ehr"
         with stage.bridge.database.read() as session:
             body = outbox_rows.body_of(session, stage.bridge.custodian.id, int(outbox_id))
         resources = list(bundles.resources_of(wire.parse(body)))
@@ -105,7 +109,7 @@ class _Story:
         listed = ", ".join(f"{count} {name}" for name, count in sorted(made.items()))
         self._tell(
             f"{what} comes in, is mapped, and stored with its handoff in one transaction.",
-            f"fhirbridge send {path.name} --to ehr",
+            how,
             f"mapped: {listed}",
         )
         asking = [r for r in resources if r["resourceType"] == "Task" and "focus" in r]
