@@ -27,14 +27,16 @@ def blueprint(bridge: Bridge) -> Blueprint:
     )
     routes = operations.blueprint(table, max_bytes=bridge.settings.max_body_bytes)
 
+    described = openapi.describe(table, open_to_all=bridge.settings.auth == "none")
+
     @routes.get("/openapi.json")
     def openapi_json() -> Response:
-        return Response(wire.dump(openapi.describe(table)), content_type=operations.JSON)
+        return Response(wire.dump(described), content_type=operations.JSON)
 
     @routes.get("/docs")
     def docs() -> Response:
         return Response(
-            api_docs.render(openapi.describe(table)),
+            api_docs.render(described),
             content_type="text/html; charset=utf-8",
             headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
         )

@@ -25,8 +25,8 @@ _BODY_REFUSALS = {413: "Issues", 415: "Issues"}
 _SECURITY = "token"
 
 
-def describe(operations: Sequence[Operation]) -> JsonObject:
-    """The OpenAPI document."""
+def describe(operations: Sequence[Operation], *, open_to_all: bool) -> JsonObject:
+    """The OpenAPI document; `open_to_all` where callers need no token."""
     paths: dict[str, JsonObject] = {}
     for operation in operations:
         at = paths.setdefault(f"{PREFIX}{operation.path}", {})
@@ -42,7 +42,7 @@ def describe(operations: Sequence[Operation]) -> JsonObject:
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in dict.fromkeys(one.tag for one in operations)],
         "paths": paths,
-        "security": [{_SECURITY: []}],
+        "security": [] if open_to_all else [{_SECURITY: []}],
         "components": {
             "schemas": schemas(),
             "securitySchemes": {

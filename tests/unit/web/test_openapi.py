@@ -127,9 +127,6 @@ def test_every_operation_tells_how_it_refuses(document: dict[str, Any]) -> None:
     assert [one for one in operations if not {"400", "401", "403"} <= set(one["responses"])] == []
     with_body = [one for one in operations if "requestBody" in one]
     assert [one for one in with_body if not {"413", "415"} <= set(one["responses"])] == []
-    assert document["security"] == [
-        {name: []} for name in document["components"]["securitySchemes"]
-    ]
 
 
 @pytest.mark.parametrize("direction", ["sideways", "", "Inbound"])
@@ -140,3 +137,14 @@ def test_a_word_that_a_parameter_does_not_have_is_refused(app: Flask, direction:
     (issue,) = answer.get_json()["issues"]
     assert issue["expression"] == ["query.direction"]
     assert issue["diagnostics"] == "Expected one of outbound, inbound."
+
+
+def test_a_token_is_asked_for_unless_anybody_may_call(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    bridge = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/api.db"))
+    token = create_app(bridge).test_client().get("/api/openapi.json").get_json()["security"]
+    bridge.close()
+
+    assert document["security"] == []
+    assert token == [{name: []} for name in document["components"]["securitySchemes"]]
