@@ -33,9 +33,11 @@ def without_past(
     base: str,
     held: Collection[str] = (),
     sessions: Mapping[str, JsonObject] | None = None,
+    with_past: bool = False,
 ) -> Resource:
     """The Bundle with Appointments from today on; what is over becomes one summary.
 
+    With `with_past` it is summed up and travels too.
     What the partner holds (`held`, fullUrls) travels on, so that it learns what came of it.
     `sessions` are Appointments of the patient that other documents brought, by id.
     """
@@ -54,7 +56,7 @@ def without_past(
     over |= {name: one for name, one in (sessions or {}).items() if (_day(one) or today) < today}
     if not over or not patient:
         return bundle
-    gone = past.keys() - set(held)
+    gone = frozenset() if with_past else past.keys() - set(held)
     kept = [_unlinked(one, gone) for one in entries if one["fullUrl"] not in gone]
     summary = _summary(list(over.values()), patient, base=base, handoff=handoff)
     summary["id"] = str(uuid5(namespace, f"{handoff} attendance"))

@@ -25,7 +25,7 @@ class Outgoing:
     """What a document gives to a handoff. `bundle` is its conversion, a transaction Bundle.
 
     `withdrawn` are stored resources of items that the document no longer has: they reach the
-    partners that hold them.
+    partners that hold them. `with_past`: the sessions that are over were asked for too.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Outgoing:
     version: int
     bundle: Resource
     withdrawn: tuple[Resource, ...] = ()
+    with_past: bool = False
 
     def withdrawals(self) -> Resource:
         """The withdrawn resources as a Bundle, linked like the conversion: by `urn:uuid:`."""

@@ -15,12 +15,19 @@ from fhirbridge.storage.session import Session
 _MAX_BYTES = 100_000_000
 
 
-def outgoing_of(prepared: Prepared, withdrawn: tuple[Resource, ...] = ()) -> Outgoing:
+def outgoing_of(
+    prepared: Prepared, withdrawn: tuple[Resource, ...] = (), *, with_past: bool = False
+) -> Outgoing:
     """What a document that was loaded and mapped gives to a handoff."""
     key = prepared.key
-    version = int(prepared.document.data["version"])
     return Outgoing(
-        key.kind, key.source_system, key.record_id, version, prepared.made.bundle, withdrawn
+        key.kind,
+        key.source_system,
+        key.record_id,
+        int(prepared.document.data["version"]),
+        prepared.made.bundle,
+        withdrawn,
+        with_past,
     )
 
 
@@ -40,7 +47,8 @@ def outgoing_again(bridge: Bridge, handoff: HandoffRow) -> Outgoing | None:
     if kind is None or known is None:
         return None
     data = wire.parse(known.content, max_bytes=_MAX_BYTES)
-    return outgoing_of(prepare_as(bridge, kind, data), withdrawn)
+    with_past = bool(handoff.details.get("past"))
+    return outgoing_of(prepare_as(bridge, kind, data), withdrawn, with_past=with_past)
 
 
 def _withdrawn(bridge: Bridge, session: Session, document_id: int) -> tuple[Resource, ...]:
@@ -55,7 +63,8 @@ def _withdrawn(bridge: Bridge, session: Session, document_id: int) -> tuple[Reso
 class Receiving:
     """Stores a prepared document inside the transaction of its handoff."""
 
-    def __init__(self, bridge: Bridge, prepared: Prepared) -> None:
+    def __init__(self, bridge: Bridge, prepared: Prepared, *, with_past: bool = False) -> None:
+        self._with_past = with_past
         self._bridge = bridge
         self._prepared = prepared
         self._mapping = bridge.mappings[prepared.document.kind]
@@ -64,4 +73,5 @@ class Receiving:
         """Receive the document; withdrawn items go out in the state they were left in."""
         bridge = self._bridge
         received = receive(session, self._prepared, self._mapping, circumstances_of(bridge))
-        return outgoing_of(self._prepared, _withdrawn(bridge, session, received.document_id))
+        withdrawn = _withdrawn(bridge, session, received.document_id)
+        return outgoing_of(self._prepared, withdrawn, with_past=self._with_past)

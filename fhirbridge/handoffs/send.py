@@ -73,7 +73,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
             ReferralState.SENT.value,
             now,
             now,
-            details={**details, **_facts(packed)},
+            details={**details, **_facts(packed), "past": outgoing.with_past},
         )
         handoffs.put(session, custodian_id, row)
         keep_task(session, bridge, row, packed)
@@ -201,6 +201,7 @@ def package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoi
         base=base,
         held=held.keys(),
         sessions={} if outgoing.kind == "referral" else _sessions(session, bridge, patient),
+        with_past=outgoing.with_past,
     )
     return pack(
         replace(outgoing, bundle=current),

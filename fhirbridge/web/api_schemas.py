@@ -144,6 +144,7 @@ _OWN: Mapping[str, JsonObject] = {
         recordId=_TEXT,
         source=_TEXT,
         document={"oneOf": [_ref(name) for name in SCHEMA_NAMES.values()]},
+        withPast={**_YES_NO, "description": "Send the sessions that are over too."},
     ),
     "HandoffReceipt": _object(
         "handoff delivery state new replaced location issues",

@@ -19,7 +19,7 @@ from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation, Paramete
 from fhirbridge.workflow.words import DeliveryState
 
 _PATH, _TAG = "/handoffs", "handoffs"
-_FIELDS = ("partner", "kind", "recordId", "source", "document")
+_FIELDS = ("partner", "kind", "recordId", "source", "document", "withPast")
 
 
 def operations(bridge: Bridge) -> Iterator[Operation]:
@@ -72,7 +72,8 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
 def _start(bridge: Bridge, asked: Asked) -> Answer:
     prepared = _document(bridge, asked.body)
     partner = _text(asked.body, "partner")
-    receipt = send.hand_over(bridge, partner, Receiving(bridge, prepared))
+    receiving = Receiving(bridge, prepared, with_past=_with_past(asked.body))
+    receipt = send.hand_over(bridge, partner, receiving)
     where = f"{PREFIX}{_PATH}/{receipt.handoff_id}"
     body = {
         "handoff": receipt.handoff_id,
@@ -87,7 +88,8 @@ def _start(bridge: Bridge, asked: Asked) -> Answer:
 
 
 def _plan(bridge: Bridge, asked: Asked) -> Answer:
-    outgoing = outgoing_of(_document(bridge, asked.body))
+    prepared = _document(bridge, asked.body)
+    outgoing = outgoing_of(prepared, with_past=_with_past(asked.body))
     return Answer(200, send.preview(bridge, _text(asked.body, "partner"), outgoing).to_json())
 
 
@@ -127,6 +129,13 @@ def _document(bridge: Bridge, body: JsonObject) -> Prepared:
         raise InvalidContent(Issue("value", sentence, expression=("$.kind",)))
     source = _text(body, "source") if "source" in body else ""
     return prepare_stored(bridge, kind, _text(body, "recordId"), source=source)
+
+
+def _with_past(body: JsonObject) -> bool:
+    value = body.get("withPast", False)
+    if not isinstance(value, bool):
+        raise InvalidContent(Issue("value", "Expected true or false.", expression=("$.withPast",)))
+    return value
 
 
 def _text(body: JsonObject, name: str) -> str:

@@ -312,6 +312,21 @@ class TestHandoffs:
         assert client.get("/api/handoffs").get_json() == {"handoffs": []}
         assert client.get("/api/aftercare-plans").get_json()["documents"] == []
 
+    def test_past_sessions_travel_when_they_are_asked_for(
+        self, client: FlaskClient, partner: str
+    ) -> None:
+        body = {"partner": partner, "document": fixture("enrollment", "maximal")}
+
+        short, whole = (
+            client.post("/api/handoffs/$preview", json={**body, "withPast": asked}).get_json()
+            for asked in (False, True)
+        )
+
+        def sessions(plan: dict[str, Any]) -> int:
+            return sum(one["resourceType"] == "Appointment" for one in plan["entries"])
+
+        assert sessions(short) < sessions(whole)
+
     @pytest.mark.parametrize(
         ("body", "status", "expression"),
         [
@@ -320,6 +335,7 @@ class TestHandoffs:
             ({"kind": "referral"}, 400, "$.recordId"),
             ({"kind": "referral", "recordId": "none"}, 404, None),
             ({"colour": 1}, 400, "$"),
+            ({"document": fixture("enrollment"), "withPast": "yes"}, 400, "$.withPast"),
         ],
     )
     def test_handoff_of_nothing(
