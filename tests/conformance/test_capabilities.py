@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from fhirbridge.fhir.definitions import definitions
+from fhirbridge.fhir.search_parameters import search_parameters
 from fhirbridge.fhir.validation import check
 from fhirbridge.interactions.supported import OPERATIONS
 from tests.conformance.support import BASE, Api, assert_outcome, identified, patient
@@ -179,9 +180,9 @@ class TestCapabilities:
         resources = api.get("/metadata").json["rest"][0]["resource"]
         for resource in resources:
             for parameter in resource["searchParam"]:
-                value = values.get(parameter["type"])
-                if value is None:
-                    continue
+                known = search_parameters(resource["type"])[parameter["name"]]
+                parts = [values[each.parameter.type] for each in known.components]
+                value = "$".join(parts) if parts else values[parameter["type"]]
 
                 answer = api.get(f"/{resource['type']}?{parameter['name']}={value}")
 
