@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from fhirbridge.access import assertions
 from fhirbridge.access.assertions import Assertion
+from fhirbridge.access.attempts import TooManyAttempts
 from fhirbridge.access.clients import client_of
 from fhirbridge.access.keys import Fetch, KeysByUrl
 from fhirbridge.access.purposes import purpose_of
@@ -27,6 +28,8 @@ from fhirbridge.storage.clients import TokenRow
 from fhirbridge.storage.session import Session
 
 LIFETIME = timedelta(seconds=300)
+# Of one client that have not expired, for all processes together: it should keep its tokens.
+MAX_ASSERTIONS = 1000
 _TOKEN_BYTES = 32
 _MAX_TOKEN_LENGTH = 200
 _MAX_KNOWN = 4096
@@ -74,6 +77,8 @@ class Tokens:
         custodian_id = self._bridge.custodian.id
         with self._bridge.database.transaction() as session:
             stored.purge(session, custodian_id, now=now)
+            if stored.used_by(session, assertion.client.key) >= MAX_ASSERTIONS:
+                raise TooManyAttempts(int(assertions.SKEW.total_seconds()))
             fresh = stored.use_assertion(
                 session,
                 custodian_id,

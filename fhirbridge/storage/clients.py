@@ -119,6 +119,13 @@ def use_assertion(
     return True
 
 
+def used_by(session: Session, client_key: int) -> int:
+    """How many assertions of a client are remembered, because they may not have expired yet."""
+    mine = used_assertions.c.client_key == client_key
+    found = session.execute(sa.select(sa.func.count()).select_from(used_assertions).where(mine))
+    return int(found.scalar() or 0)
+
+
 def put_token(session: Session, custodian_id: int, token_hash: bytes, row: TokenRow) -> None:
     """Store a token."""
     session.execute(

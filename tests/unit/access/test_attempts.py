@@ -8,7 +8,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from fhirbridge import bridge as bridges
-from fhirbridge.access import attempts
+from fhirbridge.access import attempts, tokens
 from fhirbridge.access.attempts import LIMIT, Attempts, TooManyAttempts
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
@@ -70,6 +70,25 @@ def test_other_addresses_are_not_held_up(own: System) -> None:
 def test_tokens_that_are_given_count_for_nothing(own: System) -> None:
     for _ in range(LIMIT + 1):
         assert ask(own, "203.0.113.7", good=True).status_code == 200
+
+
+def test_client_that_keeps_no_token_waits_wherever_it_asks(
+    bridge: Bridge, own: System, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database counts, for all processes."""
+    monkeypatch.setattr(tokens, "MAX_ASSERTIONS", 3)
+    other = register(bridge, create_app(bridge).test_client())
+    for number in range(3):
+        assert ask(own, f"203.0.113.{number}", good=True).status_code == 200
+    own.web = create_app(bridge).test_client()
+
+    answer = ask(own, "203.0.113.9", good=True)
+
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "60"
+    assert ask(other, "203.0.113.9", good=True).status_code == 200
+    now.turn(400)
+    assert ask(own, "203.0.113.9", good=True).status_code == 200
 
 
 def test_what_a_caller_says_of_itself_counts_for_nothing(own: System) -> None:
