@@ -10,12 +10,19 @@ Source: npm package hl7.fhir.r4.examples 4.0.1 (CC0), R4 structuredefinition.htm
 import json
 import sys
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from fhirbridge.fhir.definitions.expansion import Terminology
 from fhirbridge.jsontypes import Json, JsonObject
 
+_DEFINING = (
+    "CodeSystem-",
+    "CompartmentDefinition-",
+    "SearchParameter-",
+    "StructureDefinition-",
+    "ValueSet-",
+)
 _BASE = "http://hl7.org/fhir/StructureDefinition/"
 _FHIR_TYPE = _BASE + "structuredefinition-fhir-type"
 _ABSTRACT = {"Resource", "DomainResource", "Element", "BackboneElement"}
@@ -24,15 +31,16 @@ _ABSTRACT = {"Resource", "DomainResource", "Element", "BackboneElement"}
 _TYPE_CORRECTIONS = {"Resource.id": "id", "Narrative.div": "xhtml", "Extension.url": "uri"}
 
 
-def read_package(archive: Path) -> Iterator[JsonObject]:
-    """All resources of the npm package, in the order of their file names."""
+def read_package(archive: Path) -> list[JsonObject]:
+    """The resources of the npm package that define something, in the order of their file names."""
+    contents = {}
     with tarfile.open(archive) as package:
-        members = [m for m in package.getmembers() if m.name.endswith(".json") and m.isfile()]
-        for member in sorted(members, key=lambda m: m.name):
-            handle = package.extractfile(member)
-            content = json.load(handle) if handle else {}
-            if "resourceType" in content:
-                yield content
+        for member in package:  # to go back in it means to unpack it again
+            name = Path(member.name).name
+            handle = package.extractfile(member) if name.startswith(_DEFINING) else None
+            if handle is not None:
+                contents[name] = handle.read()
+    return [json.loads(contents[name]) for name in sorted(contents)]
 
 
 def search_parameters(resources: Iterable[JsonObject]) -> list[JsonObject]:
@@ -166,7 +174,7 @@ def _line(value: Json) -> str:
 
 def main(archive: str, folder: Path = Path(__file__).parent) -> None:
     """Write all data files into `folder` from the package `archive`."""
-    resources = list(read_package(Path(archive)))
+    resources = read_package(Path(archive))
     definitions = [
         resource
         for resource in resources
