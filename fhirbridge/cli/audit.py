@@ -42,13 +42,16 @@ def check(as_json: bool) -> int:
 @command.command("accounting")
 @click.option("--patient", required=True, help="The patient's id, or Patient/id.")
 @click.option("--since", default="", help="A date; three years ago if not given.")
+@click.option(
+    "--designated", is_flag=True, help="Only to recipients that consents name as a class."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def accounting(patient: str, since: str, as_json: bool) -> None:
-    """List what was disclosed about a patient (42 CFR 2.25)."""
+def accounting(patient: str, since: str, designated: bool, as_json: bool) -> None:
+    """List what was disclosed about a patient (42 CFR 2.24, 2.25)."""
     bridge = bridges.build(config.load())
     try:
         start = _instant(since, bridge.settings.zone) if since else None
-        found = audits.accounting(bridge, patient, since=start)
+        found = audits.accounting(bridge, patient, since=start, designated=designated)
     finally:
         bridge.close()
     _show(found, as_json=as_json)

@@ -25,11 +25,12 @@ _NAMES = frozenset({"version", "notice", "manifest", "minors"})
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The two statements of 42 CFR 2.32 and the version of their text."""
+    """The two statements of 42 CFR 2.32, the version of their text and where it was found."""
 
     version: str
     long: str
     short: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,21 @@ class MinorRule:
     """Who signs for a patient below `majority`, in years.
 
     From `alone_from` on the minor's signature is enough, and the only one that counts; below, a
-    parent signs, and with `with_parent` the minor as well.
+    parent signs, and with `with_parent` the minor as well. `source` is the law that says so, as
+    it was read on the day `as_of`.
     """
 
+    source: str
+    as_of: str
     majority: int = 18
     alone_from: int | None = None
     with_parent: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a rule that nobody could check."""
+        if not self.source.strip():
+            raise ValueError("source")
+        date.fromisoformat(self.as_of)
 
     def needed(self, birth_date: date | None, on: date) -> frozenset[str]:
         """The signatures that a permit needs: of the `patient`, of a `parent`, or of both.
@@ -97,6 +107,9 @@ def load_policy(path: Path | None = None, *, is_part2: bool = True, state: str =
         notice = Notice(**{**ours["notice"], **theirs.get("notice", {})})
     except (TypeError, AttributeError) as exc:
         raise _fault("has a notice or rule for minors of another form than ours.") from exc
+    except ValueError as exc:
+        text = "has a rule for minors without the law that is its source, or the day it was read."
+        raise _fault(text) from exc
     if data["manifest"] not in get_args(Manifest):
         raise _fault(f"has a manifest that is not one of {', '.join(get_args(Manifest))}.")
     return Policy(

@@ -3,6 +3,7 @@
 Source: 42 CFR 2.16, 2.25, 2.51; 45 CFR 164.404
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from datetime import datetime, timedelta
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
+from fhirbridge.consent.provisions import flatten
+from fhirbridge.consent.purposes import class_code, folded
 from fhirbridge.errors import Conflict, Issue, NotFound
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.storage import audit, audit_reviews, consents
@@ -66,19 +69,25 @@ def check(bridge: Bridge) -> Checked:
         return audit.check(session, bridge.custodian.id)
 
 
-def accounting(bridge: Bridge, patient: str, *, since: datetime | None = None) -> list[Disclosed]:
+def accounting(
+    bridge: Bridge, patient: str, *, since: datetime | None = None, designated: bool = False
+) -> list[Disclosed]:
     """Disclosures about a patient in the last three years, newest first.
 
-    It answers for a patient who is not stored any more as well.
+    It answers for a patient who is not stored any more as well. `designated`: only those to whom
+    the consents speak as a class, which an intermediary lists for the patient (42 CFR 2.24).
     """
     reference = f"Patient/{patient.removeprefix('Patient/')}"
     with bridge.database.read() as session:
-        return disclosures(
+        found = disclosures(
             session,
             bridge,
             patient_key=key_of(reference),
             since=since or bridge.now() - _YEARS,
         )
+        if not designated:
+            return found
+        return [each for each in found if _is_designated(session, bridge, each)]
 
 
 def disclosures(
@@ -148,6 +157,22 @@ def _disclosed(session: Session, bridge: Bridge, row: AuditRow) -> Disclosed:
         content_hash=str(entry.get("hash", "")),
         reason=str(entry.get("reason", "")),
         actor=str(entry.get("actor", "")),
+    )
+
+
+def _is_designated(session: Session, bridge: Bridge, found: Disclosed) -> bool:
+    """True if no consent by which it left has the recipient's name, and one has a class."""
+    stored = consents.current(session, bridge.custodian.id, map(key_of, found.consents))
+    actors = [
+        actor
+        for content in stored.values()
+        for provision in flatten(json.loads(content), bridge.settings.zone)
+        for actor in provision.actors
+        if provision.type == "permit"
+    ]
+    is_named = any(folded(actor.name) == folded(found.recipient) for actor in actors)
+    return not is_named and any(
+        class_code(each) for actor in actors for each in (actor.name, *actor.roles)
     )
 
 

@@ -54,7 +54,10 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
         "The disclosures about a patient in the last three years, the newest first.",
         partial(_accounting, bridge),
         {200: "DisclosureList", 400: "Issues"},
-        parameters=(Parameter("since", "Not older than this.", "date-time"),),
+        parameters=(
+            Parameter("since", "Not older than this.", "date-time"),
+            Parameter("designated", "true: only to recipients that consents name as a class."),
+        ),
     )
     yield Operation(
         "GET",
@@ -98,7 +101,15 @@ def _revoke(bridge: Bridge, asked: Asked) -> Answer:
 
 
 def _accounting(bridge: Bridge, asked: Asked) -> Answer:
-    found = audits.accounting(bridge, asked.path["patientId"], since=asked.query["since"])
+    query = asked.query
+    if query["designated"] not in (None, "", "true", "false"):
+        raise InvalidContent(Issue("value", "'designated' is true or false."))
+    found = audits.accounting(
+        bridge,
+        asked.path["patientId"],
+        since=query["since"],
+        designated=query["designated"] == "true",
+    )
     return Answer(200, {"disclosures": [each.to_json() for each in found]})
 
 

@@ -1,6 +1,8 @@
 """Every row of 42 CFR Part 2 that software can carry: rule -> what is decided."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +10,10 @@ from fhirbridge.consent.classes import CLASSES, COUNSELING_NOTES
 from fhirbridge.consent.decision import Permit, Withhold, decide
 from fhirbridge.consent.disclosure import Disclosure
 from fhirbridge.consent.labels import Labels
+from fhirbridge.consent.policy import load_policy
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.consent.written import WrittenConsent
+from fhirbridge.errors import Misconfigured
 from fhirbridge.jsontypes import JsonObject
 from tests.unit.consent.support import (
     ADULT,
@@ -383,3 +387,18 @@ def test_organizations_are_known_by_identifier_and_by_reference() -> None:
 
     assert isinstance(found, Permit)
     assert isinstance(missed, Withhold)
+
+
+def test_a_rule_about_minors_says_where_it_was_read(tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    rule: JsonObject = {"majority": 18, "alone_from": 14}
+    read = {"source": "740 ILCS 110/4", "as_of": "2026-01-01"}
+
+    for sound in (False, True):
+        file.write_text(json.dumps({"minors": {"IL": {**rule, **(read if sound else {})}}}))
+        load_policy.cache_clear()
+        if sound:
+            assert load_policy(file, state="IL").minor_rule.alone_from == 14
+        else:
+            with pytest.raises(Misconfigured, match="minors"):
+                load_policy(file)
