@@ -12,7 +12,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.consent.purposes import is_same
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
-from fhirbridge.errors import Forbidden, Issue, UnsupportedMedia
+from fhirbridge.errors import Forbidden, Issue, NotFound, UnsupportedMedia
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Taken
@@ -80,11 +80,15 @@ def _take_orders(bridge: Bridge, caller: Caller, partner_name: str, bundle: Reso
 
 
 def _check(bridge: Bridge, caller: Caller, partner_name: str) -> None:
-    """A client speaks for its own organization only."""
+    """A client speaks for its own organization only; whose partners there are it does not learn."""
     if caller.recipient is None:
         return
-    with bridge.database.read() as session:
-        partner = partners.load(session, bridge, partner_name)
-    if not is_same(partner.recipient or Recipient(partner.name), caller.recipient):
+    try:
+        with bridge.database.read() as session:
+            partner = partners.load(session, bridge, partner_name)
+        is_theirs = is_same(partner.recipient or Recipient(partner.name), caller.recipient)
+    except NotFound:
+        is_theirs = False
+    if not is_theirs:
         words = "A client notifies of the Tasks of its own organization only."
         raise Forbidden(Issue("forbidden", words))
