@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
-from fhirbridge.disclosure import cursors, times
+from fhirbridge.disclosure import cursors, per_hit
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.leaving import leaving
 from fhirbridge.disclosure.scope import Memory, scope_of
@@ -83,13 +83,13 @@ class _Asked:
         self._gate = gate
         self._scope = scope
         self._wanted = query
-        self._timed = times.split(replace(query, includes=(), total="none"))
+        self._split = per_hit.split(replace(query, includes=(), total="none"))
 
     def page(self) -> tuple[Found, str]:
         """One page, and the mark of the next; it is "" if nothing to be seen follows."""
         secret = self._gate.place.secret
         cursor = cursors.unseal(secret, self._wanted.cursor, parameter=CURSOR)
-        fill = self._fill if self._timed.newest_first is None else self._ordered
+        fill = self._fill if self._split.newest_first is None else self._ordered
         found, following = fill(cursor)
         return found, cursors.seal(secret, following)
 
@@ -100,7 +100,7 @@ class _Asked:
 
     def every(self) -> Iterator[Hit]:
         """All matches that leave, in the order in which the database has them."""
-        asked = replace(self._timed.query, count=_BATCH, summary="", cursor="", elements=())
+        asked = replace(self._split.query, count=_BATCH, summary="", cursor="", elements=())
         while True:
             page = self._run(asked)
             yield from self._hits(page)
@@ -132,7 +132,7 @@ class _Asked:
 
     def _fill(self, cursor: str) -> tuple[Found, str]:
         found: Found = []
-        asked = replace(self._timed.query, cursor=cursor)
+        asked = replace(self._split.query, cursor=cursor)
         while True:
             page = self._run(asked)
             found += self._hits(page)
@@ -160,11 +160,11 @@ class _Asked:
             text = f"'_sort=_lastUpdated' orders up to {MAX_ORDERED} matches; ask for fewer."
             raise InvalidContent(Issue("too-costly", text))
         every.sort(
-            key=lambda hit: times.place_of(hit.shown), reverse=bool(self._timed.newest_first)
+            key=lambda hit: per_hit.place_of(hit.shown), reverse=bool(self._split.newest_first)
         )
-        left = [hit for hit in every if self._timed.is_after(cursor, hit.shown)]
+        left = [hit for hit in every if self._split.is_after(cursor, hit.shown)]
         found = left[: self._wanted.count]
-        return found, times.mark_of(found[-1].shown) if len(left) > len(found) else ""
+        return found, per_hit.mark_of(found[-1].shown) if len(left) > len(found) else ""
 
     def _run(self, asked: SearchQuery) -> SearchPage:
         custodian_id = self._gate.place.custodian_id
@@ -173,5 +173,5 @@ class _Asked:
     def _hits(self, page: SearchPage) -> Iterator[Hit]:
         for version in page.matches:
             shown = leaving(self._session, self._gate, version)
-            if shown is not None and self._timed.holds(shown.last_updated):
+            if shown is not None and self._split.holds(shown):
                 yield Hit(version, shown)

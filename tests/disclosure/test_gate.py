@@ -245,3 +245,17 @@ def test_a_consent_is_written_by_others_only_with_a_scope_for_it(store: Store) -
 
     assert refused.status == 403
     assert scoped.status != 403
+
+
+def test_labels_that_leave_can_be_searched_for(store: Store, patient: str) -> None:
+    part2 = f"{ACT_CODE}|42CFRPart2"
+
+    def found(condition: str) -> int:
+        return int(store.get(f"CarePlan?subject={patient}&{condition}").body["total"])
+
+    every = found("_total=accurate")
+    assert every > 0
+    assert found(f"_security={part2}") == found("_security=SUD,x") == every
+    assert found(f"_security={CONFIDENTIALITY}|") == found("_security:missing=false") == every
+    assert found("_security=HIV") == found("_security:not=SUD") == found("_security=|SUD") == 0
+    assert store.get(f"CarePlan?_security={part2}", STRANGER).body["total"] == 0

@@ -1,25 +1,28 @@
-"""`_lastUpdated` as the caller knows it: when something changed that the caller may see.
+"""Conditions that are decided for each hit, as it leaves: `_lastUpdated` and `_security`.
 
-The database knows when anything changed. What it finds is therefore only what may match; each
-hit is compared once it is known when it changed for the caller, which is never later.
-Source: R4 search.html#lastUpdated; design.md section 9
+The database knows when anything changed, and the labels that a sender gave. The caller knows when
+something changed that it may see, which is never later, and the labels that we compute. What the
+database finds is therefore only what may match.
+Source: R4 search.html#lastUpdated, search.html#security; design.md section 9
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TypeAlias, TypeGuard
 
 from fhirbridge.errors import InvalidContent, Issue
-from fhirbridge.search.clauses import AnyOf, Chain, Clause, Has, SearchClause
+from fhirbridge.fhir import wire
+from fhirbridge.search.clauses import AnyOf, Chain, Clause, Has, Missing, SearchClause
 from fhirbridge.search.criteria import Criterion
 from fhirbridge.search.parameter_types.date import DateCriterion
 from fhirbridge.search.parameter_types.prefixes import Prefix
+from fhirbridge.search.parameter_types.token import TokenCriterion
 from fhirbridge.search.query import SearchQuery
 from fhirbridge.storage.instants import to_millis
 from fhirbridge.storage.versions import ResourceVersion
 
 LAST_UPDATED = "Resource._lastUpdated"
+_SECURITY = "Resource._security"
 _ID = "Resource._id"
 # Those that a later time can only meet better.
 _RISING = frozenset({Prefix.GE, Prefix.GT, Prefix.SA})
@@ -29,20 +32,29 @@ Criteria: TypeAlias = tuple[tuple[DateCriterion, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """A search without what is about times: the database answers `query`, the rest is here.
+class PerHit:
+    """A search in two: the database answers `query`, the rest is decided for each hit.
 
     `newest_first` None: it is not sorted by time.
     """
 
     query: SearchQuery
-    criteria: Criteria = ()
+    times: Criteria = ()
+    labels: tuple[Clause | Missing, ...] = ()
     newest_first: bool | None = None
 
-    def holds(self, at: datetime) -> bool:
-        """Whether something that changed at this time is meant."""
-        moment = to_millis(at)
-        return all(any(_holds(one, moment) for one in group) for group in self.criteria)
+    def holds(self, version: ResourceVersion) -> bool:
+        """Whether a version as it leaves is meant."""
+        moment = to_millis(version.last_updated)
+        if not all(any(_holds(one, moment) for one in group) for group in self.times):
+            return False
+        if not self.labels:
+            return True
+        meta = wire.parse(version.content, max_bytes=len(version.content) + 1).get("meta", {})
+        found = [
+            (each.get("system", ""), each.get("code", "")) for each in meta.get("security", ())
+        ]
+        return all(_has_label(clause, found) for clause in self.labels)
 
     def is_after(self, mark: str, version: ResourceVersion) -> bool:
         """Whether a version comes after the mark of a page, which `mark_of` made.
@@ -69,14 +81,18 @@ def mark_of(version: ResourceVersion) -> str:
     return f"{moment} {reference}"
 
 
-def split(query: SearchQuery) -> Timed:
-    """Take the conditions on `_lastUpdated` out of a search, and the order by it.
+def split(query: SearchQuery) -> PerHit:
+    """Take what is decided for each hit out of a search, and the order by time.
 
     Raises InvalidContent where they are mixed with what the database alone can answer.
     """
     kept: list[SearchClause] = []
     criteria: list[tuple[DateCriterion, ...]] = []
+    labels: list[Clause | Missing] = []
     for clause in query.clauses:
+        if isinstance(clause, Clause | Missing) and clause.names == (_SECURITY,):
+            labels.append(clause)
+            continue
         if not _is_timed(clause):
             if _mentions(clause):
                 raise _refused("Only for the custodian's own systems can it stand in a chain.")
@@ -89,11 +105,11 @@ def split(query: SearchQuery) -> Timed:
             kept.append(replace(clause, criteria=rising[0], also=tuple(rising[1:])))
     names = [key.parameter.name for key in query.sort]
     if LAST_UPDATED not in names:
-        return Timed(replace(query, clauses=tuple(kept)), tuple(criteria))
+        return PerHit(replace(query, clauses=tuple(kept)), tuple(criteria), tuple(labels))
     if names[0] != LAST_UPDATED or set(names[1:]) - {_ID}:
         raise _refused("It sorts alone.")
     asked = replace(query, clauses=tuple(kept), sort=())
-    return Timed(asked, tuple(criteria), query.sort[0].descending)
+    return PerHit(asked, tuple(criteria), tuple(labels), query.sort[0].descending)
 
 
 def _is_timed(clause: SearchClause) -> TypeGuard[Clause]:
@@ -134,6 +150,18 @@ def _holds(criterion: DateCriterion, at: int) -> bool:
             return at >= first
         case Prefix.LE:
             return at <= last
+
+
+def _has_label(clause: Clause | Missing, found: list[tuple[str, str]]) -> bool:
+    if isinstance(clause, Missing):
+        return clause.missing != bool(found)
+    wanted = [each for each in clause.criteria if isinstance(each, TokenCriterion)]
+    has_any = any(
+        each.system in (None, system) and each.code in (None, code)
+        for each in wanted
+        for system, code in found
+    )
+    return has_any != clause.negated
 
 
 def _refused(why: str) -> InvalidContent:
