@@ -8,7 +8,8 @@ import click
 from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.cli import output
-from fhirbridge.documents.pull import pull
+from fhirbridge.documents.pull import pull, source_of
+from fhirbridge.documents.taking import keep
 from fhirbridge.fhir import wire
 
 
@@ -22,15 +23,19 @@ from fhirbridge.fhir import wire
     type=click.Path(path_type=Path, file_okay=False),
     help="Write one file for each document into this folder.",
 )
+@click.option("--dry-run", is_flag=True, help="Only print what would be stored.")
 @click.option("--json", "as_json", is_flag=True, help="Documents and findings in one JSON list.")
-def command(partner: str, patient: str, out: Path | None, as_json: bool) -> int:
-    """Fetch a patient's plans and referrals from PARTNER and print them as documents.
+def command(partner: str, patient: str, out: Path | None, dry_run: bool, as_json: bool) -> int:
+    """Fetch a patient's plans and referrals from PARTNER, store and print them as documents.
 
-    Nothing is stored. Exit code 1 if something could not be represented.
+    The same again changes nothing. Exit code 1 if something could not be represented.
     """
     bridge = bridges.build(config.load())
     try:
-        found = pull(bridge, partner, patient)
+        source = source_of(bridge, partner)
+        found = pull(bridge, source, patient)
+        if not dry_run:
+            found = [keep(bridge, source, one) for one in found]
     finally:
         bridge.close()
     if as_json:
@@ -47,5 +52,7 @@ def command(partner: str, patient: str, out: Path | None, as_json: bool) -> int:
     if not as_json:
         for one in found:
             output.print_issues(one.issues)
-        click.echo(f"{len(found)} documents.", err=True)
+        for one in found:
+            became = f"{one.stored} {one.record_id}".strip()
+            click.echo(f"{one.kind} {one.reference}: {became or 'not stored'}", err=True)
     return 1 if any(one.issues for one in found) else 0

@@ -11,6 +11,11 @@ from typing import Any
 from fhirbridge.fhir import references
 from fhirbridge.jsontypes import JsonObject, Resource
 
+_ASSESS = {
+    "system": "http://hl7.org/fhir/us/core/CodeSystem/careplan-category",
+    "code": "assess-plan",
+}
+
 
 def readable(
     pairs: Iterable[tuple[str, Resource]], *, base: str, kinds: Mapping[str, str]
@@ -33,6 +38,25 @@ def readable(
     return made
 
 
+def as_plan_of_care(plan: Resource) -> Resource:
+    """A CarePlan without the category of US Core, read as if it had it: it is a plan all the same.
+
+    Source: US Core CarePlan (category assess-plan)
+    """
+    categories = [one for one in plan.get("category") or [] if isinstance(one, dict)]
+    codings = [one for each in categories for one in each.get("coding") or []]
+    if any(isinstance(one, dict) and one.get("code") == _ASSESS["code"] for one in codings):
+        return plan
+    return {**plan, "category": [*categories, {"coding": [_ASSESS]}]}
+
+
+def record_number(patient: Resource) -> str:
+    """The number under which others have a patient: a record number, else their first one."""
+    identifiers = [one for one in patient.get("identifier") or [] if isinstance(one, dict)]
+    marked = [one for one in identifiers if _is_record_number(one)]
+    return str((marked or identifiers or [{}])[0].get("value") or "")
+
+
 def _patient(patient: Resource, base: str) -> Resource:
     made: dict[str, Any] = dict(patient)
     names = [one for one in patient.get("name") or [] if isinstance(one, dict)]
@@ -42,8 +66,7 @@ def _patient(patient: Resource, base: str) -> Resource:
     identifiers = [one for one in patient.get("identifier") or [] if isinstance(one, dict)]
     ours = f"{base}/mrn/"
     if identifiers and not any(str(one.get("system", "")).startswith(ours) for one in identifiers):
-        marked = [one for one in identifiers if _is_record_number(one)]
-        number = (marked or identifiers)[0].get("value")
+        number = record_number(patient)
         if number:
             made["identifier"] = [*identifiers, {"system": f"{ours}fhir", "value": number}]
     return made

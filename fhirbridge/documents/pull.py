@@ -1,14 +1,14 @@
 """Pull: a patient's plans and referrals from an EHR, as documents with what could not be said.
 
-Nothing is stored: the system that owns the record decides what it takes over.
 Source: design.md section 3
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from fhirbridge.bridge import Bridge
-from fhirbridge.conversion.foreign import readable
+from fhirbridge.conversion.foreign import as_plan_of_care, readable
 from fhirbridge.conversion.to_native import resources_to_native
 from fhirbridge.errors import Conflict, Issue, NotFound
 from fhirbridge.fhir import references
@@ -36,16 +36,24 @@ _REGISTERS = frozenset(
     {"Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService"}
 )
 _MOST_READS = 100
+# "known": it is of a system whose document is here; "incomplete": it lacks what it must have
+Stored = Literal["", "created", "updated", "unchanged", "known", "incomplete"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """One document that was read from the EHR; `reference` is its plan or order there."""
+    """One document that was read from the EHR; `reference` is its plan or order there.
+
+    `resources` are those of the EHR that it was read from; `stored` is what became of it here.
+    """
 
     kind: Kind
     reference: str
     document: JsonObject
     issues: tuple[Issue, ...]
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    stored: Stored = ""
+    record_id: str = ""
 
     def to_json(self) -> JsonObject:
         """The document with its findings."""
@@ -54,20 +62,17 @@ class Pulled:
             "reference": self.reference,
             "document": self.document,
             "issues": [issue.to_json() for issue in self.issues],
+            "stored": self.stored or None,
+            "recordId": self.record_id or None,
         }
 
 
-def pull(bridge: Bridge, partner_name: str, patient: str) -> list[Pulled]:
+def pull(bridge: Bridge, partner: Partner, patient: str) -> list[Pulled]:
     """Every plan and referral of a patient at a partner; `patient` is `system|value` or an id.
 
-    Raises NotFound for an unknown partner or patient, Conflict if several have the identifier,
-    PartnerUnreachable if the partner does not answer.
+    Nothing is stored. Raises NotFound for an unknown patient, Conflict if several have the
+    identifier, PartnerUnreachable if the partner does not answer.
     """
-    with bridge.database.read() as session:
-        row = rows.get(session, bridge.custodian.id, partner_name)
-    if row is None:
-        raise NotFound(Issue("not-found", f"There is no partner '{partner_name}'."))
-    partner = Partner.from_settings(row.name, row.base_url, settings=row.settings)
     with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
         found = _fetch(client, partner.name, _patient(client, partner.name, patient))
     base = partner.base_url
@@ -75,6 +80,15 @@ def pull(bridge: Bridge, partner_name: str, patient: str) -> list[Pulled]:
         *_plans(bridge, found, base),
         *_referrals(bridge, found, base),
     ]
+
+
+def source_of(bridge: Bridge, name: str) -> Partner:
+    """The partner to pull from. Raises NotFound."""
+    with bridge.database.read() as session:
+        row = rows.get(session, bridge.custodian.id, name)
+    if row is None:
+        raise NotFound(Issue("not-found", f"There is no partner '{name}'."))
+    return Partner.from_settings(row.name, row.base_url, settings=row.settings)
 
 
 def _patient(client: PartnerClient, name: str, wanted: str) -> str:
@@ -139,10 +153,13 @@ def _plans(bridge: Bridge, found: Mapping[str, Resource], base: str) -> list[Pul
             for name, one in found.items()
             if one["resourceType"] != "CarePlan" or name == reference or _part_of(one, reference)
         }
+        kept[reference] = as_plan_of_care(plan)
         tried = [
             _read(bridge, kind, reference, kept, base) for kind in ("aftercare-plan", "enrollment")
         ]
-        made.append(min(tried, key=lambda one: len(one.issues)))
+        # what does not come from a program's own system is a plan for the time after it
+        ours = [one for one in tried if "sourceSystem" in one.document]
+        made.append(min(ours, key=lambda one: len(one.issues)) if ours else tried[0])
     return made
 
 
@@ -186,4 +203,5 @@ def _read(
     kinds = {code: row.native for code, row in table.reverse.items()} if table else {}
     pairs = [(f"{base}/{name}", one) for name, one in resources.items()]
     made = resources_to_native(readable(pairs, base=bridge.settings.base, kinds=kinds), mapping)
-    return Pulled(kind, reference, {"schema": schema_of(kind), **made.document}, made.issues)
+    document = {"schema": schema_of(kind), **made.document}
+    return Pulled(kind, reference, document, made.issues, resources)

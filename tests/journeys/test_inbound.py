@@ -10,7 +10,10 @@ import pytest
 from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.documents.pull import pull
+from fhirbridge.documents.stored import find, page
+from fhirbridge.documents.taking import keep
 from fhirbridge.errors import Conflict, InvalidContent
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import inbound, partners, referrals
@@ -20,6 +23,7 @@ from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.http import Answer as Answered
 from fhirbridge.partners.http import PartnerSession
 from fhirbridge.partners.registry import Partner
+from fhirbridge.partners.verdict import relative
 from fhirbridge.web.app import create_app
 from tests.served import Server
 
@@ -351,20 +355,53 @@ class TestMessages:
         assert task_of(bridge, handoff_id)["status"] == "cancelled"
 
 
-def test_pull_reads_plans_and_referrals_of_a_patient_as_documents(
+def test_pull_keeps_plans_and_referrals_of_a_patient_as_documents_once(
     tmp_path: Path, bridge: Bridge
 ) -> None:
-    with Server(tmp_path, "--workers", "1") as ehr:
-        with PartnerClient(PartnerSession(f"{ehr.url}/fhir")) as client:
-            answered = client.send_bundle(referral_bundle("base"))
+    plan = {
+        "resourceType": "CarePlan",
+        "status": "active",
+        "intent": "plan",
+        "subject": {"reference": uuid(0)},
+        "period": {"start": "2026-01-01"},
+    }
+    body = referral_bundle("base")
+    body["entry"].append({"resource": plan, "request": {"method": "POST", "url": "CarePlan"}})
+    with Server(tmp_path, "--workers", "1") as server:
+        ehr = Partner("ehr", f"{server.url}/fhir", recipient=Recipient("Example Hospital"))
+
+        def pulled() -> list[tuple[str, str]]:
+            found = [keep(bridge, ehr, one) for one in pull(bridge, ehr, "urn:ehr|p1")]
+            return [(one.kind, one.stored) for one in found]
+
+        with PartnerClient(PartnerSession(ehr.base_url)) as client:
+            answered = client.send_bundle(body)
             assert isinstance(answered, Answered)
             assert answered.status == 200
-        with bridge.database.transaction() as session:
-            partners.save(session, bridge, Partner("ehr", f"{ehr.url}/fhir"))
+            first, again = pulled(), pulled()
+            place = wire.parse(answered.body)["entry"][-1]["response"]["location"]
+            current = client.read(relative(place))
+            assert isinstance(current, Answered)
+            changed = {**wire.parse(current.body), "status": "completed"}
+            client.update(relative(place), changed)
+        third = pulled()
 
-        found = pull(bridge, "ehr", "urn:ehr|p1")
-
-    assert [one.kind for one in found] == ["referral"]
-    document = found[0].document
-    assert document["patient"]["name"]["family"] == "Example"
-    assert document["serviceRequested"]["kind"] == "psychiatry"
+    assert first == [("aftercare-plan", "created"), ("referral", "created")]
+    assert again == [("aftercare-plan", "unchanged"), ("referral", "unchanged")]
+    assert third == [("aftercare-plan", "updated"), ("referral", "unchanged")]
+    [listed] = page(bridge, "aftercare-plan", limit=10).documents
+    held = find(bridge, "aftercare-plan", listed.key.record_id)
+    document = wire.parse(held.content)
+    assert (held.key.source_system, held.version, document["status"]) == ("ehr", 2, "completed")
+    assert document["patient"] == {
+        "mrn": "p1",
+        "name": {"family": "Example", "given": ["Ada"]},
+        "sex": "female",
+        "birthDate": "1990-01-02",
+    }
+    sources = [
+        entry["resource"]["entity"][0]["what"]["reference"]
+        for entry in ask(bridge, "GET", "Provenance?_count=50")["entry"]
+        if "entity" in entry["resource"]
+    ]
+    assert f"{ehr.base_url}/{relative(place)}" in sources
