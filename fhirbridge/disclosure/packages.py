@@ -14,6 +14,7 @@ from fhirbridge.consent.reasons import Reason, reason
 from fhirbridge.consent.redaction import View, redact
 from fhirbridge.disclosure.allowance import Allowance, about_resource, question
 from fhirbridge.disclosure.gate import MARKS_WITHOUT_HIPAA, PERSIST, Gate
+from fhirbridge.disclosure.manifest import words
 from fhirbridge.fhir import bundles
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.jsontypes import JsonObject, Resource
@@ -65,7 +66,8 @@ def authorise(session: Session, gate: Gate, bundle: Resource) -> Authorised | Re
             withheld[name] = withheld.get(name, 0) + 1
     free = decision.redisclosure == "hipaa"
     marks = (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
-    notice = f"{_notice(gate, allowance, decision)}{_manifest(gate, withheld)}"
+    stays = words(gate.place.policy.manifest, withheld)
+    notice = f"{_notice(gate, allowance, decision)} {stays}".rstrip()
     made = [
         {**entry, "resource": _finished(entry["resource"], gate, marks, notice)} for entry in kept
     ]
@@ -142,16 +144,6 @@ def _notice(gate: Gate, allowance: Allowance, decision: Permit) -> str:
     """
     notice = gate.place.policy.notice
     return f"{notice.short} {notice.long} {scope_words(gate, allowance.classes, decision.consents)}"
-
-
-def _manifest(gate: Gate, withheld: Mapping[str, int]) -> str:
-    """What the receiver is told of what stays: nothing, how many, or how many of which type."""
-    if gate.place.policy.manifest == "nothing" or not withheld:
-        return ""
-    if gate.place.policy.manifest == "count":
-        return f" Withheld: {sum(withheld.values())} records."
-    listed = ", ".join(f"{count} {name}" for name, count in sorted(withheld.items()))
-    return f" Withheld: {listed}."
 
 
 def scope_words(gate: Gate, classes: Iterable[str], consents: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fhirbridge.disclosure.gate import Gate
+from fhirbridge.disclosure.manifest import withheld, words
 from fhirbridge.storage import audit
 from fhirbridge.storage.audit import Verdict
 from fhirbridge.storage.session import Session
@@ -43,6 +44,14 @@ class Trail:
     def consents(self) -> tuple[str, ...]:
         """The consents by which something leaves."""
         return tuple(sorted(self._consents))
+
+    def manifest(self, session: Session) -> str:
+        """What the receiver is told of what stays of these patients; "" for nothing."""
+        policy = self._gate.place.policy
+        if policy.manifest == "nothing" or not self.discloses:
+            return ""
+        counts = withheld(session, self._gate, sorted(self._patients - {-1, 0}))
+        return words(policy.manifest, counts)
 
     def note(
         self, session: Session, versions: Iterable[ResourceVersion], *, received: bool = False

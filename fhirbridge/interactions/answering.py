@@ -21,6 +21,8 @@ from fhirbridge.storage import audit
 
 # The short statement of 42 CFR 2.32 travels with every answer about a patient.
 NOTICE_HEADER = "Redisclosure-Notice"
+# What stays of the same patients, if the policy lets it be told.
+WITHHELD_HEADER = "Withheld"
 _NOT_AUDITED = frozenset({"capabilities"})
 
 
@@ -41,7 +43,13 @@ def answer(request: FhirRequest, bridge: Bridge, base: str, caller: Caller) -> F
         _write(bridge, trail, exc.http_status)
         raise
     _write(bridge, trail, response.status)
-    return _noticed(response, trail, bridge.policy)
+    if not trail.discloses:
+        return response
+    stays = ""
+    if bridge.policy.manifest != "nothing":
+        with bridge.database.read() as session:
+            stays = trail.manifest(session)
+    return _noticed(response, trail, bridge.policy, stays)
 
 
 def _write(bridge: Bridge, trail: Trail, status: int) -> None:
@@ -49,17 +57,17 @@ def _write(bridge: Bridge, trail: Trail, status: int) -> None:
         bridge.database.together(audit.append_all, trail.event(status=status))
 
 
-def _noticed(response: FhirResponse, trail: Trail, policy: Policy) -> FhirResponse:
-    if not trail.discloses:
-        return response
+def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -> FhirResponse:
     headers = {**response.headers, NOTICE_HEADER: policy.notice.short}
+    if stays:
+        headers[WITHHELD_HEADER] = stays.removeprefix("Withheld: ")
     bundle = response.resource
     if b'"searchset"' in response.content[:200]:
         bundle = wire.parse(response.content, max_bytes=len(response.content) + 1)
     if not isinstance(bundle, dict) or bundle.get("type") != "searchset":
         return replace(response, headers=headers)
     told = bundles.search_entry(
-        to_outcome([Issue("informational", _told(trail, policy), severity="information")]),
+        to_outcome([Issue("informational", _told(trail, policy, stays), severity="information")]),
         full_url="",
         mode="outcome",
     )
@@ -67,7 +75,7 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy) -> FhirRespon
     return replace(response, headers=headers, content=b"", resource={**bundle, "entry": entries})
 
 
-def _told(trail: Trail, policy: Policy) -> str:
-    """The notice, and by which consents it leaves. Source: 42 CFR 2.32"""
+def _told(trail: Trail, policy: Policy, stays: str) -> str:
+    """The notice, by which consents it leaves, and what stays. Source: 42 CFR 2.32"""
     named = ", ".join(trail.consents) or "an exception to the need for consent"
-    return f"{policy.notice.long} Disclosed under {named}."
+    return f"{policy.notice.long} Disclosed under {named}. {stays}".rstrip()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from fhirbridge import bridge as bridges
+from fhirbridge.config import Settings
 from fhirbridge.consent.labels import ACT_CODE, CONFIDENTIALITY, ICD10CM
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.jsontypes import JsonObject
@@ -259,3 +261,29 @@ def test_labels_that_leave_can_be_searched_for(store: Store, patient: str) -> No
     assert found(f"_security={CONFIDENTIALITY}|") == found("_security:missing=false") == every
     assert found("_security=HIV") == found("_security:not=SUD") == found("_security=|SUD") == 0
     assert store.get(f"CarePlan?_security={part2}", STRANGER).body["total"] == 0
+
+
+@pytest.mark.parametrize("level", ["nothing", "count", "section"])
+def test_the_policy_says_what_is_told_of_what_stays(tmp_path: Path, level: str) -> None:
+    """It does not depend on the question, or one would find out by asking."""
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"manifest": level}))
+    url = f"sqlite:///{tmp_path / 'told.db'}"
+    built = bridges.build(Settings(auth="none", database_url=url, consent_policy=policy))
+    store = Store(built)
+    patient = store.receive("enrollment", enrollment(scope=["identity", "appointments"]))
+
+    answers = [
+        store.get(path.format(patient))
+        for path in ("{}", "{}/$everything?_count=1", "Appointment?actor={}&_count=2")
+    ]
+    said = {answer.headers.get("Withheld", "") for answer in answers}
+    shown = store.get(f"Appointment?actor={patient}&_count=1").body["entry"][-1]["resource"]
+    built.close()
+
+    assert len(said) == 1
+    words = said.pop()
+    assert words in shown["issue"][0]["diagnostics"]
+    assert bool(words) == (level != "nothing")
+    assert ("Condition" in words) == (level == "section")
+    assert words.endswith("records.") == (level == "count")
