@@ -39,7 +39,7 @@ class SearchParameter:
     `name` identifies it everywhere, also in the index: `CarePlan.category`, and `Resource._tag`
     for those that every type has. `targets` are the types a reference may point to; empty means
     any. `is_single`: a resource has one value at most. `is_point`: dates that cover a year at
-    most, being no periods. `is_canonical`: references that name what they mean by its URL.
+    most, being no periods; `is_instant`: that cover a second. `is_canonical`: references that name what they mean by its URL.
     """
 
     name: str
@@ -51,6 +51,7 @@ class SearchParameter:
     components: tuple[Component, ...] = ()
     is_single: bool = False
     is_point: bool = False
+    is_instant: bool = False
     is_canonical: bool = False
 
     @property
@@ -119,6 +120,7 @@ def _make(entry: JsonObject, resource_type: str) -> SearchParameter:
         is_single=parts.count(resource_type) == 1 and all(each.is_single for each in branches),
         is_canonical=bool(branches) and {branch.type for branch in branches} <= _CANONICAL,
         is_point={branch.type for branch in branches} <= _POINTS,
+        is_instant={branch.type for branch in branches} <= {"instant"},
     )
 
 

@@ -53,6 +53,7 @@ def table_of_parameter(parameter: SearchParameter) -> str:
 
 # A date without a month covers a year; with the days that a zone may shift it.
 _LONGEST_POINT_MS = 368 * 86_400_000
+_LONGEST_INSTANT_MS = 1_000
 
 
 def matches(clause: Clause, alias: str) -> Sql:
@@ -66,10 +67,11 @@ def matches(clause: Clause, alias: str) -> Sql:
 def _bounds(clause: Clause, alias: str) -> list[Sql]:
     """Bounds of `low` that follow from those of `high`: then the range in the index is closed."""
     found = []
+    longest = _LONGEST_INSTANT_MS if clause.parameter.is_instant else _LONGEST_POINT_MS
     for criteria in (clause.criteria, *clause.also):
         match criteria:
             case (DateCriterion(prefix=Prefix.GE | Prefix.GT | Prefix.AP, low=low),):
-                found.append(Sql(f"{alias}.low >= ?", (low - _LONGEST_POINT_MS,)))
+                found.append(Sql(f"{alias}.low >= ?", (low - longest,)))
             case (DateCriterion(prefix=Prefix.EB, low=low),):
                 found.append(Sql(f"{alias}.low < ?", (low,)))
     return found

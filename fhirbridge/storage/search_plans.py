@@ -18,6 +18,7 @@ from fhirbridge.storage.fragments import Sql, joined, one_of
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.search_conditions import ID, LAST_UPDATED, Builder, Source
 from fhirbridge.storage.search_criteria import table_of_parameter
+from fhirbridge.storage.search_ranges import order_of
 from fhirbridge.storage.session import Session
 
 # A clause with at most this rank leads at once; among the others the smaller one does.
@@ -137,14 +138,19 @@ def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_i
             if query.types:
                 where.append(one_of("r.resource_type", query.types))
     where += [builder.condition(each, key, query.types) for each in remaining]
-    is_direct = not query.sort if leading else all(_is_column(each) for each in query.sort)
+    ranged = order_of(*leading, query) if leading else ()
+    is_direct = bool(ranged) or not query.sort
+    if leading is None:
+        is_direct = all(_is_column(each) for each in query.sort)
     return Plan(
         tables=tables,
         key=key,
         where=joined(where, "AND"),
-        order=_order(builder, query, key if is_direct else "d.key", is_led=leading is not None),
+        order=_order(
+            builder, query, key if is_direct else "d.key", is_led=leading is not None, ranged=ranged
+        ),
         is_direct=is_direct,
-        repeats=leading is not None,
+        repeats=leading is not None and not ranged,
     )
 
 
@@ -213,9 +219,13 @@ def _is_column(key: SortKey) -> bool:
 
 
 def _order(
-    builder: Builder, query: SearchQuery, key: str, *, is_led: bool
+    builder: Builder, query: SearchQuery, key: str, *, is_led: bool, ranged: Sequence[str]
 ) -> tuple[OrderColumn, ...]:
     row = "o" if key == "d.key" else "r"
+    descending = query.sort[-1].descending if query.sort else False
+    if ranged:
+        names = (*ranged, key)
+        return tuple(OrderColumn(f"o{n}", Sql(c), descending, False) for n, c in enumerate(names))
     columns = [
         OrderColumn(
             f"o{number}",
@@ -230,7 +240,6 @@ def _order(
     by_id = not is_led and not query.sort and len(query.types) == 1
     if by_id:
         last = Sql("r.resource_id")
-    descending = query.sort[-1].descending if query.sort else False
     return (*columns, OrderColumn("last_key", last, descending, is_text=by_id))
 
 

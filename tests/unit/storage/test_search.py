@@ -16,7 +16,10 @@ from tests.unit.storage.shelf import Shelf, patient, plan
 class TestPages:
     @pytest.fixture(autouse=True)
     def plans(self, shelf: Shelf) -> None:
-        shelf.put(*(plan(f"c{n:02}", status="active" if n % 2 else "draft") for n in range(20)))
+        for number in range(20):
+            day = f"2026-05-{1 + number // 4:02}"
+            status = "active" if number % 2 else "draft"
+            shelf.put(plan(f"c{number:02}", status=status, period={"start": day, "end": day}))
 
     def walk(self, shelf: Shelf, text: str) -> list[list[str]]:
         pages = []
@@ -41,6 +44,11 @@ class TestPages:
             "patient=p1&_count=3&_sort=_id",
             "status=active,draft&_count=3",
             "_lastUpdated=gt2020&_count=3",
+            "_lastUpdated=gt2020&_count=3&_sort=-_lastUpdated",
+            "date=ge2020&_count=3",
+            "date=ge2020&_count=3&_sort=-date",
+            "date=ge2020&date=lt2030&_count=3&_sort=date",
+            "date=2026&status=active,draft&_count=3",
         ],
     )
     def test_show_each_match_once(self, shelf: Shelf, text: str) -> None:

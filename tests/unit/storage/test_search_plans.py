@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from fhirbridge.search.scope import EVERYTHING
 from fhirbridge.storage import search
+from fhirbridge.storage.search_plans import make_plan
 from fhirbridge.storage.session import Session
 from tests.unit.storage.plans import explain
 from tests.unit.storage.shelf import Shelf, plan
@@ -74,7 +76,7 @@ def plans_of(shelf: Shelf, resource_type: str | None, text: str) -> list[str]:
         ("Questionnaire", "url:below=http://a.example/"),
         (None, "_tag=x"),
         (None, "_type=CarePlan,Goal&patient=p1"),
-        (None, "_lastUpdated=gt2026"),
+        (None, "_lastUpdated=gt2020"),
     ],
 )
 def test_uses_indexes(shelf: Shelf, resource_type: str | None, text: str) -> None:
@@ -100,6 +102,31 @@ def test_reference_search_needs_no_sorting_of_matches(stocked: Shelf) -> None:
     assert "USE TEMP B-TREE FOR GROUP BY" not in plans
     lead = re.compile(r".*x1 USING PRIMARY KEY|.*using (pk_|)index_references_pkey on .* x1 ")
     assert any(lead.match(plan) for plan in plans)
+
+
+RANGES = (
+    ("CarePlan", "_lastUpdated=gt2020"),
+    ("CarePlan", "_lastUpdated=gt2020&_sort=_lastUpdated"),
+    ("CarePlan", "_lastUpdated=gt2020&_sort=-_lastUpdated"),
+    ("CarePlan", "date=2026-05"),
+    ("CarePlan", "date=ge2026"),
+    ("CarePlan", "date=ge2026&_sort=-date"),
+    ("Appointment", "date=ge2026&date=lt2027&_sort=date"),
+    ("Appointment", "date=2026-05-01&_sort=-date"),
+)
+
+
+@pytest.mark.parametrize(("resource_type", "text"), RANGES)
+def test_page_of_a_range_of_dates_needs_no_sorting_of_the_range(
+    stocked: Shelf, resource_type: str, text: str
+) -> None:
+    wanted = stocked.parse(resource_type, text)
+    with stocked.database.read() as session:
+        made = make_plan(session, wanted, EVERYTHING, custodian_id=stocked.custodian_id)
+        page = made.page((), 21)
+        plans = explain(session, page.text, page.parameters)
+
+    assert [plan for plan in plans if re.match(r"USE TEMP B-TREE|[ ->]*Sort +\(", plan)] == []
 
 
 def test_probe_of_another_clause_is_an_index_look_up(stocked: Shelf) -> None:
