@@ -21,7 +21,8 @@ from tests.disclosure.support import CLINIC, STRANGER, Store
 from tests.unit.consent.support import consent
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
-P1, P2, P3 = ({"reference": f"Patient/p{number}"} for number in (1, 2, 3))
+P1, P2, P3, P4 = ({"reference": f"Patient/p{number}"} for number in (1, 2, 3, 4))
+DEPRESSION = {"coding": [{"system": ICD, "code": "F33.1"}]}
 # Shown is written at NOW, hidden an hour later, both are asked after two.
 HALF_PAST, LATER = "2026-06-01T12:30:00Z", "2026-06-01T13:30:00Z"
 
@@ -45,9 +46,18 @@ def permit(consent_id: str, patient: JsonObject, *classes: str) -> Resource:
 
 
 def shown() -> list[Resource]:
-    """What the clinic may see, the consents for it included; of p3 it may see everything."""
+    """What the clinic may see, the consents for it included.
+
+    Of p3 it may see everything, of p4 all but what is about depression.
+    """
+    but_depression = permit("c4", P4, *CLASSES)
+    but_depression["provision"]["provision"] = [{"type": "deny", "code": [DEPRESSION]}]
     return [
         {"resourceType": "Organization", "id": "o1", "name": "Program"},
+        {"resourceType": "Patient", "id": "p4", "birthDate": "1980-01-01"},
+        but_depression,
+        plan(P4, "c4"),
+        condition("v4", {"text": "sleep"}),
         {"resourceType": "Organization", "id": "o2", "name": "Elsewhere"},
         {"resourceType": "Practitioner", "id": "h7", "name": [{"family": "Oak"}]},
         {"resourceType": "Patient", "id": "p3", "birthDate": "1980-01-01"},
@@ -91,16 +101,24 @@ def shown() -> list[Resource]:
     ]
 
 
-def plan_of_p3(**more: Any) -> Resource:
+def plan(subject: JsonObject, resource_id: str, **more: Any) -> Resource:
     return {
         "resourceType": "CarePlan",
-        "id": "c3",
+        "id": resource_id,
         "status": "active",
         "intent": "plan",
-        "subject": P3,
+        "subject": subject,
         "title": "Plan",
         **more,
     }
+
+
+def plan_of_p3(**more: Any) -> Resource:
+    return plan(P3, "c3", **more)
+
+
+def condition(resource_id: str, code: JsonObject) -> Resource:
+    return {"resourceType": "Condition", "id": resource_id, "subject": P4, "code": code}
 
 
 def goal(resource_id: str, text: str, **more: Any) -> Resource:
@@ -118,7 +136,7 @@ def hide(store: Store, seed: int) -> None:
     """Put what the clinic may not see into a store, and change and delete some of it."""
     chance = random.Random(seed)
     subject = chance.choice([P1, P2])
-    condition = {
+    alcohol = {
         "resourceType": "Condition",
         "id": "h1",
         "identifier": [{"system": "urn:mrn", "value": "1"}],
@@ -133,7 +151,7 @@ def hide(store: Store, seed: int) -> None:
             "name": [{"family": "Ash"}],
             "managingOrganization": {"reference": "Organization/o2"},
         },
-        condition,
+        alcohol,
         {
             "resourceType": "Condition",
             "id": "h6",
@@ -168,9 +186,11 @@ def hide(store: Store, seed: int) -> None:
             ],
         },
     )
-    plan = store.own("GET", "CarePlan/c1").body
-    del plan["meta"]
-    store.put({**plan, "addresses": [{"reference": "Condition/h1"}]})
+    planned = store.own("GET", "CarePlan/c1").body
+    del planned["meta"]
+    store.put({**planned, "addresses": [{"reference": "Condition/h1"}]})
+    store.put(condition("h8", DEPRESSION))
+    store.put(plan(P4, "c4", addresses=[{"reference": "Condition/h8"}]))
     store.put(plan_of_p3(addresses=[{"reference": "Condition/h6"}]))
     store.put(plan_of_p3(addresses=[{"reference": "Condition/h6"}], supportingInfo=[P2]))
     if chance.random() < 0.5:
@@ -178,7 +198,7 @@ def hide(store: Store, seed: int) -> None:
     if chance.random() < 0.5:
         store.put(goal("g2", "Call a sponsor", addresses=[{"reference": "Condition/h1"}]))
     if chance.random() < 0.5:
-        store.put({**condition, "code": {"text": "changed"}})
+        store.put({**alcohol, "code": {"text": "changed"}})
     if chance.random() < 0.5:
         store.own("DELETE", "Observation/h2")
 
@@ -250,7 +270,18 @@ SEARCHES = [
     "CarePlan?_sort=-_lastUpdated,_id&_total=accurate",
     "CarePlan?_sort=status,_lastUpdated",
     "CarePlan?_sort=condition&_elements=title",
-    "CarePlan?condition=Condition/h6",
+    "CarePlan?condition=Condition/h6,Condition/h8",
+    "CarePlan?condition:missing=false&_id=c4",
+    "CarePlan/c4",
+    "CarePlan/c4/_history",
+    "Condition/h8",
+    "Condition?subject=Patient/p4&_total=accurate",
+    "Condition?code=F33.1",
+    "Condition?_sort=-code&_count=1",
+    "Patient?_has:Condition:subject:code=F33.1",
+    "Patient?_id=p4&_revinclude=Condition:subject&_revinclude=CarePlan:subject",
+    "Patient/p4/$everything",
+    "CarePlan?_id=c4&_include=CarePlan:condition",
     "CarePlan?condition:Condition.recorder=Practitioner/h7",
     "Organization?_has:Patient:organization:_id=p2",
     "CarePlan?_include=CarePlan:condition&_include:iterate=Condition:asserter",
@@ -263,11 +294,11 @@ def writes() -> Iterator[tuple[str, str, JsonObject | None, dict[str, str]]]:
     for value in ("1", "2"):
         body = {"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": value}]}
         yield "POST", "Patient", body, {"if-none-exist": f"identifier=urn:mrn|{value}"}
-    condition = {"resourceType": "Condition", "subject": P1}
-    yield "POST", "Condition", condition, {"if-none-exist": "identifier=urn:mrn|1"}
-    yield "PUT", "Condition?identifier=urn:mrn|1", condition, {}
-    yield "PUT", "Condition/h1", {**condition, "id": "h1"}, {}
-    yield "PUT", "Condition/h9", {**condition, "id": "h9"}, {}
+    new = {"resourceType": "Condition", "subject": P1}
+    yield "POST", "Condition", new, {"if-none-exist": "identifier=urn:mrn|1"}
+    yield "PUT", "Condition?identifier=urn:mrn|1", new, {}
+    yield "PUT", "Condition/h1", {**new, "id": "h1"}, {}
+    yield "PUT", "Condition/h9", {**new, "id": "h9"}, {}
     yield "DELETE", "Condition/h1", None, {}
     yield "DELETE", "Condition?identifier=urn:mrn|1", None, {}
     yield "PUT", "Goal/g2", goal("g2", "Changed"), {"if-match": 'W/"1"'}
@@ -283,7 +314,7 @@ def writes() -> Iterator[tuple[str, str, JsonObject | None, dict[str, str]]]:
     yield "POST", "", {"resourceType": "Bundle", "type": "batch", "entry": [entry]}, {}
     yield "POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entries_to_read()}, {}
     changed = f"_id=c1&_lastUpdated=gt{HALF_PAST}"
-    again = plan_of_p3(subject=P1)
+    again = plan(P1, "c3")
     yield "POST", "CarePlan", again, {"if-none-exist": changed}
     yield "PUT", f"CarePlan?{changed}", {**again, "id": "c1"}, {}
     yield "PUT", "CarePlan/c3", plan_of_p3(title="Ours"), {"if-match": 'W/"1"'}
@@ -321,7 +352,7 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Store
         )
         store = Store(built)
         store.put(*shown())
-        for each in ("c1", "c3"):
+        for each in ("c1", "c3", "c4"):
             consents.attest(built, each, by="officer", confirmed=frozenset())
         if not made:
             clock.at = NOW + timedelta(hours=1)
