@@ -15,6 +15,8 @@ from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 
 MAX_LISTED = 5000
+# Those of the row's patients of whom nothing left in it.
+NOT_SHOWN = "notShown"
 
 
 class Trail:
@@ -27,7 +29,10 @@ class Trail:
         self._gate = gate
         self._action = action
         self._target = target
-        self._patients: set[int] = set()
+        # whom what is shown, what came, and what was withheld is about
+        self._shown: set[int] = set()
+        self._written: set[int] = set()
+        self._hidden: set[int] = set()
         self._resources: dict[str, None] = {}
         self._received: dict[str, None] = {}
         self._consents: set[str] = set()
@@ -37,8 +42,7 @@ class Trail:
     @property
     def discloses(self) -> bool:
         """True if something about a patient leaves to somebody else, be it what they sent."""
-        named = bool(self._resources or self._received)
-        return not self._gate.is_open and bool(self._patients) and named
+        return not self._gate.is_open and bool(self._shown or self._written)
 
     @property
     def consents(self) -> tuple[str, ...]:
@@ -46,11 +50,11 @@ class Trail:
         return tuple(sorted(self._consents))
 
     def manifest(self, session: Session) -> str:
-        """What the receiver is told of what stays of these patients; "" for nothing."""
+        """What the receiver is told of what stays of the patients it was shown; "" for nothing."""
         policy = self._gate.place.policy
-        if policy.manifest == "nothing" or not self.discloses:
+        if policy.manifest == "nothing" or self._gate.is_open:
             return ""
-        counts = withheld(session, self._gate, sorted(self._patients - {-1, 0}))
+        counts = withheld(session, self._gate, sorted(self._shown - {-1, 0}))
         return words(policy.manifest, counts)
 
     def note(
@@ -60,14 +64,16 @@ class Trail:
         if not self.wanted:
             return
         is_open = self._gate.is_open
-        listed = self._received if received and not is_open else self._resources
+        received = received and not is_open
+        listed = self._received if received else self._resources
+        patients = self._written if received else self._shown
         for version in versions:
             listed[f"{version.reference}/_history/{version.version_id}"] = None
             if is_open:
-                self._patients.add(version.patient_key)
+                patients.add(version.patient_key)
                 continue
             for key in self._gate.patients(version):
-                self._patients.add(key)
+                patients.add(key)
                 allowance = self._gate.allowance(session, key)
                 self._consents |= allowance.permitting
                 self._is_emergency = self._is_emergency or allowance.is_emergency
@@ -76,7 +82,7 @@ class Trail:
         """Something that is there was withheld."""
         self._withheld += 1
         if patient_key > 0:
-            self._patients.add(patient_key)
+            self._hidden.add(patient_key)
 
     def write(self, session: Session, *, status: int, more: dict[str, Any] | None = None) -> None:
         """Add the row, once, inside a transaction of the caller's."""
@@ -88,6 +94,7 @@ class Trail:
         self.is_written = True
         caller = self._gate.caller
         entry: dict[str, Any] = {"status": status}
+        patients = (self._shown | self._written | self._hidden) - {-1, 0}
         given = {
             "client": caller.client_id,
             "recipient": caller.recipient.name if caller.recipient else "",
@@ -99,6 +106,7 @@ class Trail:
             "received": list(self._received)[:MAX_LISTED],
             "shown": len(self._resources),
             "withheld": self._withheld,
+            NOT_SHOWN: sorted(patients - self._shown) if self._resources else [],
             "consents": sorted(self._consents),
             "policy": self._gate.place.policy.version if not self._gate.is_open else "",
             **(more or {}),
@@ -109,7 +117,7 @@ class Trail:
             recorded_at=self._gate.place.now,
             action=self._action,
             decision=self._verdict(status),
-            patient_keys=frozenset(self._patients - {-1, 0}),
+            patient_keys=frozenset(patients),
             entry=entry,
         )
 

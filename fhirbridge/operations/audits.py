@@ -13,6 +13,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
 from fhirbridge.consent.provisions import flatten
 from fhirbridge.consent.purposes import class_code, folded
+from fhirbridge.disclosure.trail import NOT_SHOWN
 from fhirbridge.errors import Conflict, Issue, NotFound
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.storage import audit, audit_reviews, consents
@@ -102,7 +103,7 @@ def disclosures(
         decisions=_LEFT,
         limit=_MANY,
     )
-    return [_disclosed(session, bridge, row) for row in rows]
+    return [_disclosed(session, bridge, row) for row in rows if patient_key in _shown(row)]
 
 
 def breach(
@@ -140,9 +141,14 @@ def review(bridge: Bridge, number: int, *, by: str, outcome: str) -> None:
         )
 
 
+def _shown(row: AuditRow) -> frozenset[int]:
+    """The patients of whom something left, among those whom the row is about."""
+    return row.patient_keys.difference(row.entry.get(NOT_SHOWN, ()))
+
+
 def _disclosed(session: Session, bridge: Bridge, row: AuditRow) -> Disclosed:
     entry = row.entry
-    found = consents.current(session, bridge.custodian.id, sorted(row.patient_keys))
+    found = consents.current(session, bridge.custodian.id, sorted(_shown(row)))
     return Disclosed(
         id=row.id,
         at=row.recorded_at,

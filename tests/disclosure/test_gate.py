@@ -10,7 +10,7 @@ from fhirbridge.config import Settings
 from fhirbridge.consent.labels import ACT_CODE, CONFIDENTIALITY, ICD10CM
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.jsontypes import JsonObject
-from fhirbridge.operations import consents
+from fhirbridge.operations import audits, consents
 from tests.disclosure.support import CLINIC, STRANGER, Store, caller
 from tests.unit.consent.support import consent, deny
 
@@ -287,3 +287,30 @@ def test_the_policy_says_what_is_told_of_what_stays(tmp_path: Path, level: str) 
     assert bool(words) == (level != "nothing")
     assert ("Condition" in words) == (level == "section")
     assert words.endswith("records.") == (level == "count")
+
+
+def test_nothing_in_an_answer_tells_of_patients_who_are_hidden(tmp_path: Path) -> None:
+    """Neither what is told of the rest, nor the notice, nor the accounting of disclosures."""
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"manifest": "count"}))
+    url = f"sqlite:///{tmp_path / 'hidden.db'}"
+    built = bridges.build(Settings(auth="none", database_url=url, consent_policy=policy))
+    store = Store(built)
+    patient = store.receive("enrollment", enrollment(scope=["identity", "appointments"]))
+    store.put(
+        {"resourceType": "Patient", "id": "hidden"},
+        {"resourceType": "Organization", "id": "ours", "name": "Program"},
+    )
+
+    def told(*paths: str) -> tuple[dict[str, str], list[str]]:
+        entries = [{"request": {"method": "GET", "url": path}} for path in paths]
+        found = store.ask("POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entries})
+        return found.headers, [each["response"]["status"] for each in found.body["entry"]]
+
+    for seen in (patient, "Organization/ours"):
+        assert told(seen, "Patient/hidden") == told(seen, "Patient/nobody")
+    disclosed = [audits.accounting(built, one) for one in ("hidden", patient)]
+    built.close()
+
+    assert disclosed[0] == []
+    assert {each.patients for each in disclosed[1]} == {(patient,)}
