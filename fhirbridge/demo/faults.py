@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-Fault = Literal["lose-answer", "drop", "busy", "fail", "slow"]
+Fault = Literal["lose-answer", "drop", "busy", "fail", "slow", "several"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -51,6 +51,9 @@ class FaultDial:
             return [b"{}"]
         if fault == "fail":
             start_response("500 Internal Server Error", _JSON)
+            return [b"{}"]
+        if fault == "several":  # what If-None-Exist names is there more than once
+            start_response("412 Precondition Failed", _JSON)
             return [b"{}"]
         if fault == "slow":
             threading.Event().wait(_SLOW_SECONDS)

@@ -41,12 +41,14 @@ def _object(required: str, **members: JsonObject) -> JsonObject:
 
 _ISSUES = _list(_ref("Issue"))
 _STATE = _word(*(state.value for state in DeliveryState))
+_CREDENTIALS = dict.fromkeys(("clientId", "keyFile", "scope", "tokenUrl"), _TEXT)
 _PARTNER_FIELDS: Mapping[str, JsonObject] = {
     "name": {**_TEXT, "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     "url": {**_TEXT, "format": "uri"},
     "profile": _word(*PROFILES),
     "allowHttp": _YES_NO,
     "followSeconds": {"type": "number", "minimum": 0.1, "maximum": 604_800},
+    "requestsPerSecond": {"type": "number", "minimum": 0, "description": "0: no limit."},
     "recipient": {
         **_maybe(
             _object(
@@ -55,10 +57,10 @@ _PARTNER_FIELDS: Mapping[str, JsonObject] = {
         ),
         "description": "The organization behind it, as consents name it.",
     },
+    "credentials": _maybe(_object("clientId keyFile", **_CREDENTIALS)),
 }
-_HOURS: JsonObject = _object(
-    "", days=_list(_TEXT), **{"from": _TEXT, "to": _TEXT}, holidays=_list(_TEXT)
-)
+_TEXTS: JsonObject = _list(_TEXT)
+_HOURS: JsonObject = _object("", days=_TEXTS, **{"from": _TEXT, "to": _TEXT}, holidays=_TEXTS)
 _PARTNER_MORE: Mapping[str, JsonObject] = {
     "timezone": _TEXT,
     "window": {**_HOURS, "description": "Deliveries are sent only then."},

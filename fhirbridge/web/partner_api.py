@@ -4,15 +4,17 @@ Source: design.md section 4
 """
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
-from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.errors import InvalidContent, Issue, Misconfigured
 from fhirbridge.handoffs import partners
 from fhirbridge.jsontypes import Json, JsonObject
+from fhirbridge.partners.credentials import read_key
 from fhirbridge.partners.registry import Partner, recipient_json
 from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation
 from fhirbridge.workflow.clocks import calendar_of
@@ -77,12 +79,12 @@ def _partner(body: JsonObject) -> Partner:
         if not good:
             faults.append(Issue("value", sentence, expression=(f"$.{name}",)))
 
-    known = ("name", "url", "profile", "allowHttp", "followSeconds", *_MORE)
+    known = ("name", "url", "profile", "allowHttp", "followSeconds", "requestsPerSecond", *_MORE)
     unknown = [name for name in body if name not in known]
     expect("", f"A partner has the fields {', '.join(known)}.", not unknown)
     name, url, follow = body.get("name"), body.get("url"), body.get("followSeconds", 900)
     profile, allow_http = body.get("profile", "base"), body.get("allowHttp", False)
-    is_number = isinstance(follow, int | float) and not isinstance(follow, bool)
+    rate = body.get("requestsPerSecond", 0)
     expect("name", "Expected a text.", isinstance(name, str))
     expect("url", "Expected the FHIR base address of the partner.", isinstance(url, str))
     expect("profile", f"Expected one of {', '.join(PROFILES)}.", profile in PROFILES)
@@ -90,8 +92,9 @@ def _partner(body: JsonObject) -> Partner:
     expect(
         "followSeconds",
         "Expected a number of seconds from 0.1 to 604800.",
-        is_number and 0.1 <= follow <= 7 * 86_400,
+        _is_number(follow) and 0.1 <= follow <= 7 * 86_400,
     )
+    expect("requestsPerSecond", "Expected a number; 0 is no limit.", _is_number(rate) and rate >= 0)
     more = {field: body[field] for field in _MORE if body.get(field) is not None}
     for field, (kind, words) in _MORE.items():
         expect(field, words, isinstance(more.get(field, kind()), kind))
@@ -102,9 +105,20 @@ def _partner(body: JsonObject) -> Partner:
         expect("timezone", "Expected a time zone name, e.g. America/Denver.", _is_zone(zone))
         named = more.get("recipient")
         expect("recipient", _MORE["recipient"][1], named is None or _is_recipient(named))
+        keys = more.get("credentials")
+        expect("credentials", _MORE["credentials"][1], keys is None or _is_credentials(keys))
+    if not faults and "credentials" in more:
+        words = "Expected a file here with our private key as a JWK."
+        expect("credentials.keyFile", words, _is_key(more["credentials"]["keyFile"]))
     if faults:
         raise InvalidContent.of(faults)
-    settings = {"profile": profile, "allowHttp": allow_http, "followSeconds": follow, **more}
+    settings = {
+        "profile": profile,
+        "allowHttp": allow_http,
+        "followSeconds": float(follow),
+        "requestsPerSecond": float(rate),
+        **more,
+    }
     return Partner.from_settings(str(name), str(url), settings=settings)
 
 
@@ -115,7 +129,27 @@ _MORE: Mapping[str, tuple[type, str]] = {
     "window": (dict, "Expected days, from and to."),
     "calendar": (dict, "Expected days, from, to and holidays."),
     "recipient": (dict, "Expected name, npi, classes and coveredEntity."),
+    "credentials": (dict, "Expected clientId and keyFile, and scope and tokenUrl as needed."),
 }
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _is_key(path: str) -> bool:
+    try:
+        read_key(path)
+    except Misconfigured:
+        return False
+    return True
+
+
+def _is_credentials(value: Json) -> bool:
+    if not isinstance(value, dict) or value.keys() - {"clientId", "keyFile", "scope", "tokenUrl"}:
+        return False
+    is_text = all(isinstance(each, str) for each in value.values())
+    return is_text and bool(value.get("clientId")) and bool(value.get("keyFile"))
 
 
 def _is_recipient(value: Json) -> bool:
@@ -156,7 +190,9 @@ def _shown(partner: Partner) -> JsonObject:
         "profile": partner.profile,
         "allowHttp": partner.allow_http,
         "followSeconds": partner.follow_seconds,
+        "requestsPerSecond": partner.requests_per_second,
         "recipient": recipient_json(partner.recipient),
+        "credentials": partner.credentials.to_json() if partner.credentials else None,
         "capabilityAt": to_instant(at) if at else None,
         "software": abilities.software,
         "fhirVersion": abilities.fhir_version,

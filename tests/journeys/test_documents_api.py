@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from joserfc.jwk import ECKey
 from werkzeug.test import TestResponse
 
 from fhirbridge import bridge as bridges
@@ -361,6 +362,29 @@ class TestHandoffs:
         assert [one["name"] for one in client.get("/api/partners").get_json()["partners"]] == [
             partner
         ]
+
+    def test_partner_is_told_rate_and_credentials_as_at_the_command_line(
+        self, client: FlaskClient, partner: str, tmp_path: Path
+    ) -> None:
+        key = ECKey.generate_key("P-384", auto_kid=True)
+        (tmp_path / "key.json").write_text(json.dumps(key.as_dict(private=True)))
+        credentials = {"clientId": "us", "keyFile": str(tmp_path / "key.json")}
+        body = {"name": partner, "url": "http://127.0.0.1:9/fhir", "requestsPerSecond": 2.5}
+        body["followSeconds"] = 0.5
+
+        changed = client.post("/api/partners", json={**body, "credentials": credentials})
+        shown = client.get(f"/api/partners/{partner}").get_json()
+        keyless = {**credentials, "keyFile": str(tmp_path / "none.json")}
+
+        assert changed.status_code == 200
+        assert (shown["requestsPerSecond"], shown["followSeconds"]) == (2.5, 0.5)
+        assert shown["credentials"]["clientId"] == "us"
+        assert "keys" not in json.dumps(shown)
+        refused(
+            client.post("/api/partners", json={**body, "credentials": keyless}),
+            400,
+            "$.credentials.keyFile",
+        )
 
     def test_partner_with_faults_is_refused_with_all_of_them(self, client: FlaskClient) -> None:
         body = {"name": 1, "url": 2, "profile": "x", "allowHttp": "no", "followSeconds": True}

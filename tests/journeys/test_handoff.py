@@ -134,6 +134,19 @@ def test_a_refused_handoff_names_what_and_where(bridge: Bridge, ehr: Ehr) -> Non
     assert copies(ehr, "refused") == dict.fromkeys(KINDS, 0)
 
 
+def test_a_partner_with_several_of_one_identifier_is_not_guessed_at(
+    bridge: Bridge, ehr: Ehr
+) -> None:
+    ehr.arm("several")
+
+    shown = settle(bridge, hand(bridge, "several"))
+
+    assert shown.row.state is DeliveryState.REFUSED
+    assert shown.row.last_error_class == "several-matches"
+    assert shown.word.next_by == "sender"
+    assert copies(ehr, "several") == dict.fromkeys(KINDS, 0)
+
+
 def test_the_same_version_is_sent_once(bridge: Bridge, ehr: Ehr) -> None:
     first = hand(bridge, "same")
     settle(bridge, first)
