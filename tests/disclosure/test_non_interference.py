@@ -263,6 +263,7 @@ SEARCHES = [
     f"CarePlan?_lastUpdated=ge{HALF_PAST},lt2000&status=active",
     f"CarePlan?_lastUpdated=ge2026-06-01&_lastUpdated=le{HALF_PAST}",
     f"CarePlan?_lastUpdated=gt{LATER}&_summary=count",
+    f"?_type=Goal,CarePlan&_sort=-_id&_lastUpdated=gt{HALF_PAST}&_count=1",
     f"Patient?_has:CarePlan:subject:_lastUpdated=gt{HALF_PAST}",
     f"CarePlan?subject:Patient._lastUpdated=gt{HALF_PAST}",
     "Goal?_sort=_lastUpdated",
@@ -358,6 +359,7 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Store
             clock.at = NOW + timedelta(hours=1)
             hide(store, seed)
         clock.at = NOW + timedelta(hours=2)
+        store.put(goal("g9", "New"))
         made.append(store)
     yield made[0], made[1]
     for store in made:
