@@ -7,7 +7,7 @@ Source: 42 CFR 2.12, 2.13, 2.31 to 2.33; design.md section 9
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from fhirbridge.consent.classes import DIRECTORY, content_class
@@ -24,6 +24,7 @@ from fhirbridge.disclosure.knowledge import Knowledge
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.compartments import patients_of
 from fhirbridge.jsontypes import Resource
+from fhirbridge.records import record
 from fhirbridge.storage import resources
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
@@ -34,7 +35,7 @@ PERSIST = "PERSISTLABEL"
 MARKS_WITHOUT_HIPAA = ("NORDSCLCD", "RedisclosureProhibitionMark")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Place:
     """Whose records the gate guards, by which rules, and when; `secret` seals marks of pages."""
 

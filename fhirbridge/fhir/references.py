@@ -6,11 +6,11 @@ Source: R4 references.html, http.html#trules (rewriting in transactions), bundle
 import html
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from fhirbridge.fhir.definitions import ElementInfo, definitions
 from fhirbridge.jsontypes import Json, JsonObject, Resource
+from fhirbridge.records import record
 
 Kind = Literal["relative", "absolute", "urn", "fragment", "conditional", "logical", "unknown"]
 
@@ -26,7 +26,7 @@ _URI_TYPES = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 _WITH_URI = frozenset({"DetectedIssue", "Immunization"})
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Reference:
     """What a reference text says. Fields that its kind does not have are empty.
 
@@ -45,7 +45,7 @@ class Reference:
     query: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class FoundReference:
     """A Reference element in a resource, its FHIRPath, and the types that may stand there."""
 

@@ -3,7 +3,7 @@
 Source: R4 bundle.html#Bundle.entry.request, http.html#transaction
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fhirbridge.errors import BridgeError, InvalidContent, Issue
 from fhirbridge.fhir import bundles, wire
@@ -11,6 +11,7 @@ from fhirbridge.fhir.outcome import to_outcome
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse, Preferences, parse_target
 from fhirbridge.interactions.supported import Route, route
 from fhirbridge.jsontypes import JsonObject
+from fhirbridge.records import record
 
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 
@@ -38,7 +39,7 @@ _PHRASES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Entry:
     """One entry: its place, its fullUrl ("" if none), and the request that it makes."""
 

@@ -3,13 +3,12 @@
 Source: R4 http.html#trules
 """
 
-from dataclasses import dataclass
-
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.interactions.entries import Entry, place_of
+from fhirbridge.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Identity:
     """Which resource an entry is about, and how it was found."""
 

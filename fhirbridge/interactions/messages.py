@@ -5,7 +5,7 @@ Source: R4 http.html, bundle.html#Bundle.entry.request
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -15,6 +15,7 @@ from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Json, Resource
+from fhirbridge.records import record
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 Return: TypeAlias = Literal["", "minimal", "representation", "OperationOutcome"]
@@ -24,7 +25,7 @@ MAX_PAIRS = 500
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Preferences:
     """What `Prefer` asks for. Source: R4 http.html#ops, search.html#errors"""
 
@@ -32,7 +33,7 @@ class Preferences:
     lenient: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class FhirRequest:
     """One interaction. `path` holds the segments below the base; `query` the pairs in order.
 
@@ -62,7 +63,7 @@ class FhirRequest:
         return wire.parse(self.body, max_bytes=max_bytes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class FhirResponse:
     """The answer. The body is `resource`, or `content` when its bytes are stored already."""
 
@@ -91,7 +92,7 @@ class FhirResponse:
         return b"" if self.resource is None else wire.dump(self.resource, pretty=pretty)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Target:
     """A relative URL taken apart."""
 

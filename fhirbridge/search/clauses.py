@@ -4,15 +4,16 @@ Source: R4 search.html#modifiers, search.html#chaining, search.html#has, search.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from fhirbridge.fhir.search_parameters import SearchParameter
+from fhirbridge.records import record
 from fhirbridge.search.criteria import Criterion
 from fhirbridge.search.parameter_types.reference import ReferenceCriterion
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Clause:
     """Any index value under one of `names` matches any of the criteria; `negated`: none does.
 
@@ -26,7 +27,7 @@ class Clause:
     also: tuple[tuple[Criterion, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Missing:
     """The resource has no value for a parameter, or with `missing=False`, has one."""
 
@@ -35,7 +36,7 @@ class Missing:
     missing: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Link:
     """A clause on resources of one type."""
 
@@ -43,7 +44,7 @@ class Link:
     clause: "SearchClause"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Chain:
     """A reference points to a resource that one of the links describes."""
 
@@ -51,7 +52,7 @@ class Chain:
     links: tuple[Link, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Has:
     """A resource that the link describes points here by its reference parameter `name`."""
 
@@ -59,28 +60,28 @@ class Has:
     link: Link
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Together:
     """All parts match in the same repetition of the base element of a composite parameter."""
 
     parts: tuple[Clause, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class AnyOf:
     """At least one of the clauses holds."""
 
     clauses: tuple["SearchClause", ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Identity:
     """The resource is one of these (`CarePlan/1`)."""
 
     references: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class OfType:
     """A resource of the type for which all clauses hold, in a search that is on all types."""
 

@@ -1,13 +1,14 @@
 """What reading a value needs besides the value: the zone, our own base, and the present."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir.terminology import Terminology
+from fhirbridge.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SearchContext:
     """Settings of index and query; both sides must use the same `zone` and `bases`.
 

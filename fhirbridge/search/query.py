@@ -4,13 +4,14 @@ Source: R4 search.html, http.html#search; fhir-rest.md rows 11 to 13
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias, cast
 
 from fhirbridge.errors import Issue
 from fhirbridge.fhir.compartments import compartment_parameters, patient_parameters
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.search_parameters import SearchParameter, search_parameters
+from fhirbridge.records import record
 from fhirbridge.search.clauses import (
     AnyOf,
     Clause,
@@ -59,7 +60,7 @@ _SINGLE = ("_count", "_total", "_summary", "_contained", "_containedType")
 _FORMATS = ("_format", "_pretty")
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SortKey:
     """One key of the order. `name` is an index name, or `Resource._id`, `Resource._lastUpdated`."""
 
@@ -68,7 +69,7 @@ class SortKey:
     descending: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Include:
     """An `_include` or `_revinclude`. `target_type` "" means any; `names` are index names."""
 
@@ -79,7 +80,7 @@ class Include:
     iterate: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Compartment:
     """`Patient/p1` of `/Patient/p1/CarePlan`. `is_wide`: with the Tasks for the patient."""
 
@@ -88,7 +89,7 @@ class Compartment:
     is_wide: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SearchQuery:
     """What is searched. `types` () means all; `count` 0 asks for the total only.
 

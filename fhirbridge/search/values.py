@@ -4,7 +4,6 @@ Source: R4 search.html#2.1.1.4.3 and the tables of each parameter type there
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import tzinfo
 from functools import cache
 from typing import Any, TypeAlias
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias
 from fhirbridge.fhir.elements import Branch, compile_expression
 from fhirbridge.fhir.search_parameters import SearchParameter, search_parameters
 from fhirbridge.jsontypes import Json, Resource
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.parameter_types import date, number, quantity, reference, string, token, uri
 from fhirbridge.search.parameter_types.date import DateValue
@@ -28,7 +28,7 @@ Value: TypeAlias = (
 Reader: TypeAlias = Callable[[Json, str, SearchContext], Iterable[Value]]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class IndexValue:
     """One value under one parameter: `CarePlan.category`, or `CarePlan.subject:identifier`.
 
@@ -41,14 +41,14 @@ class IndexValue:
     ordinal: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Reading:
     parameter: str
     branch: Branch
     reader: Reader
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class _Composite:
     base: Branch
     start: int

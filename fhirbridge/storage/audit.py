@@ -7,7 +7,6 @@ Source: 42 CFR 2.16, 2.25; design.md section 9
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias
@@ -15,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from fhirbridge.records import record
 from fhirbridge.storage import tables
 from fhirbridge.storage.instants import from_millis, to_millis
 from fhirbridge.storage.session import Row, Session, Statement
@@ -51,7 +51,7 @@ _json = json.JSONEncoder(separators=(",", ":")).encode
 _sorted_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class AuditRow:
     """One request. `entry` holds caller, purpose, ids and reasons, but no clinical values."""
 
@@ -64,7 +64,7 @@ class AuditRow:
     hash: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Event:
     """What a new row says, before it has its number and its hash; `entry` is JSON text."""
 
@@ -210,7 +210,7 @@ def get(session: Session, custodian_id: int, number: int) -> AuditRow | None:
     return _row(session, custodian_id, rows[0]) if rows and rows[0][0] == number else None
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Checked:
     """What a check of the chain found: how many rows, the last hash, and the first bad row or 0."""
 

@@ -1,11 +1,12 @@
 """Pieces of SQL: text made of constants and `?`, with the values for each `?` beside it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from fhirbridge.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record()
 class Sql:
     """SQL text with `?` for each parameter."""
 

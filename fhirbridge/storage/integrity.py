@@ -4,7 +4,6 @@ Source: R4 references.html#literal, http.html#delete; fhir-rest.md section 2, la
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
@@ -14,6 +13,7 @@ from sqlalchemy import bindparam
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import references
 from fhirbridge.jsontypes import Resource
+from fhirbridge.records import record
 from fhirbridge.storage import tables
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session, Statement
@@ -65,7 +65,7 @@ _VERSION = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class LocalReference:
     """A reference to a resource of this server, and the FHIRPath where it stands.
 

@@ -4,11 +4,11 @@ Every clause that can be looked up becomes a `Source`: rows of an index, and whi
 the key of the resource. A source can lead a query, or be asked about one resource.
 """
 
-from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
 
 from fhirbridge.fhir.definitions import definitions
+from fhirbridge.records import record
 from fhirbridge.search.clauses import (
     AnyOf,
     Chain,
@@ -43,7 +43,7 @@ ID = "Resource._id"
 LAST_UPDATED = "Resource._lastUpdated"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Source:
     """Rows that match a clause: `SELECT key FROM tables WHERE where`."""
 

@@ -4,9 +4,9 @@ SQLite keeps the order of tables across CROSS JOIN: the leading clause comes fir
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from fhirbridge.records import record
 from fhirbridge.search.clauses import AnyOf, Chain, Clause, Has, Identity, SearchClause, Together
 from fhirbridge.search.parameter_types.reference import ReferenceCriterion
 from fhirbridge.search.parameter_types.string import StringCriterion
@@ -41,7 +41,7 @@ _SORT_COLUMNS: dict[str, tuple[str, str]] = {
 _TEXTS = frozenset({"token", "string", "uri"})
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class OrderColumn:
     """A column of the page by which it is sorted; `expression` says what it is.
 
@@ -59,7 +59,7 @@ class OrderColumn:
         return " DESC" if self.descending else ""
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Plan:
     """`SELECT … FROM tables WHERE where`, `key` being the expression of the resource's key.
 

@@ -7,12 +7,12 @@ Source: R4 search.html#date, search.html#prefix
 import re
 from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import TypeAlias
 
 from fhirbridge.jsontypes import Json
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.escapes import unescape
 from fhirbridge.search.parameter_types.prefixes import Prefix, parse_prefix
@@ -28,7 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class DateValue:
     """An interval in milliseconds since 1970 in UTC, both ends inclusive."""
 
@@ -36,7 +36,7 @@ class DateValue:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class DateCriterion:
     """Matches intervals that stand in a relation to this one."""
 

@@ -5,11 +5,11 @@ Source: R4 search.html#number, search.html#prefix
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
 from fhirbridge.jsontypes import Json
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.escapes import unescape
 from fhirbridge.search.parameter_types.prefixes import Prefix, parse_prefix
@@ -18,7 +18,7 @@ _INFINITY = float("inf")
 _WRITTEN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class NumberValue:
     """A number, or a range with both ends inclusive."""
 
@@ -26,7 +26,7 @@ class NumberValue:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class NumberCriterion:
     """Matches numbers that stand in a relation to `value`.
 
@@ -79,7 +79,7 @@ def parse(text: str) -> NumberCriterion:
     return NumberCriterion(number.prefix, float(value), float(value - half), float(value + half))
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class WrittenNumber:
     """A number as written in a search, with its prefix.
 

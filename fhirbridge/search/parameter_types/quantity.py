@@ -6,12 +6,12 @@ Source: R4 search.html#quantity
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
 from fhirbridge.fhir import ucum
 from fhirbridge.jsontypes import Json
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.escapes import split, unescape
 from fhirbridge.search.parameter_types import number
@@ -21,7 +21,7 @@ _CURRENCIES = "urn:iso:std:iso:4217"
 _INFINITY = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class QuantityValue:
     """A number or range in one unit. A unit without a code has no system."""
 
@@ -31,7 +31,7 @@ class QuantityValue:
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class QuantityCriterion:
     """Matches a number and a unit; None matches any system or unit."""
 

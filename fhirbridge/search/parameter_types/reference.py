@@ -5,11 +5,11 @@ Source: R4 search.html#reference, references.html
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.jsontypes import Json
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.escapes import unescape
 from fhirbridge.search.parameter_types.token import TokenReader, TokenValue
@@ -18,7 +18,7 @@ _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ReferenceValue:
     """What is referred to: `Type/id` on this server, else a URL; `type` is "" for a URL."""
 
@@ -26,7 +26,7 @@ class ReferenceValue:
     type: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class ReferenceCriterion:
     """Matches any of these targets."""
 

@@ -5,16 +5,16 @@ Source: R4 search.html#string
 
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from fhirbridge.jsontypes import Json
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.escapes import unescape
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class StringValue:
     """A text as written, and folded for comparison."""
 
@@ -25,7 +25,7 @@ class StringValue:
 StringMatch: TypeAlias = Literal["prefix", "exact", "contains"]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class StringCriterion:
     """Matches texts that start with, equal or contain a text."""
 

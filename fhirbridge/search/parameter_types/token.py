@@ -4,10 +4,10 @@ Source: R4 search.html#token
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from fhirbridge.jsontypes import Json
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.escapes import split, unescape
 from fhirbridge.search.parameter_types.string import StringValue, string_value
@@ -15,7 +15,7 @@ from fhirbridge.search.parameter_types.string import StringValue, string_value
 _BOOLEAN_SYSTEM = "http://hl7.org/fhir/special-values"
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class TokenValue:
     """A code with its system; "" for none."""
 
@@ -23,7 +23,7 @@ class TokenValue:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class TokenCriterion:
     """Matches a code and a system; None matches any of them, "" matches the absence of a system."""
 

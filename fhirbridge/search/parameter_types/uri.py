@@ -4,15 +4,15 @@ Source: R4 search.html#uri
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fhirbridge.jsontypes import Json
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.search.escapes import unescape
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class UriValue:
     """A URI as written."""
 
@@ -22,7 +22,7 @@ class UriValue:
 UriMatch: TypeAlias = Literal["exact", "above", "below"]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class UriCriterion:
     """Matches a URI, the ones below it, or the ones above it."""
 
