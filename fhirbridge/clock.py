@@ -22,5 +22,4 @@ def new_id() -> str:
 
 def to_instant(moment: datetime) -> str:
     """Write an aware datetime as a FHIR `instant` in UTC with milliseconds."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

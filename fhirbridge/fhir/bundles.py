@@ -4,16 +4,16 @@ Source: R4 bundle.html, http.html#transaction, http.html#history, search.html#su
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from fhirbridge.fhir import references, wire
 from fhirbridge.jsontypes import Json, JsonObject, Resource
+from fhirbridge.records import record
 
 SearchMode = Literal["match", "include", "outcome"]
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class BundleEntry:
     """An entry as it is read: its place, its fullUrl ("" if none), resource and request."""
 
@@ -101,8 +101,11 @@ def searchset(
 
 def search_entry_text(content: bytes, *, full_url: str, mode: SearchMode = "match") -> bytes:
     """The text of `search_entry` for stored bytes, which are not looked at."""
-    head = b'{"fullUrl":' + wire.dump(full_url) + b',"resource":'
-    return head + content + b',"search":{"mode":"' + mode.encode() + b'"}}'
+    return b'{"fullUrl":%b,"resource":%b,"search":{"mode":"%b"}}' % (
+        wire.dump(full_url),
+        content,
+        mode.encode(),
+    )
 
 
 def with_entries(bundle: Resource, entries: Iterable[bytes]) -> bytes:

@@ -6,7 +6,6 @@ Bundle all entries share one unit, and the checks run once, for all of them toge
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeAlias
@@ -21,13 +20,14 @@ from fhirbridge.disclosure.trail import Trail
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.stored_terms import StoredTerms
 from fhirbridge.interactions.unit import Unit as Unit
+from fhirbridge.records import record
 from fhirbridge.search.context import SearchContext
 from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class Context:
     """Who answers whom, under which base URL, and the unit that a transaction shares."""
 
@@ -109,6 +109,16 @@ class Context:
             yield self.unit.session
             return
         with self.bridge.database.read() as session:
+            yield session
+
+    @contextmanager
+    def glancing(self) -> Iterator[Session]:
+        """A session for one statement, which is enough where the gate asks nothing itself."""
+        if self.unit is not None or not self.gate.is_open:
+            with self.reading() as session:
+                yield session
+            return
+        with self.bridge.database.glance() as session:
             yield session
 
     def search_context(self) -> SearchContext:

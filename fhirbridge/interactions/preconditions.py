@@ -43,6 +43,8 @@ def is_not_modified(request: FhirRequest, version: ResourceVersion) -> bool:
     If-None-Match wins over If-Modified-Since. A date that cannot be read is ignored.
     Raises InvalidContent for an ETag that cannot be read.
     """
+    if not request.conditions:
+        return False
     tags = request.conditions.get("if-none-match")
     if tags is not None:
         known = _etags(tags, "If-None-Match", _READ_TAG)

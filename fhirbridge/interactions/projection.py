@@ -30,8 +30,13 @@ class Part:
     elements: tuple[str, ...] = ()
 
 
+_WHOLE = Part()
+
+
 def part_of(request: FhirRequest) -> Part:
     """The part that a read or history asks for. Raises InvalidContent for a summary it has not."""
+    if not request.query:
+        return _WHOLE
     given = dict(request.query)
     summary = given.get("_summary", "false")
     if summary not in ("true", "text", "data", "false"):
@@ -66,6 +71,8 @@ def _cut(resource: Resource, keeps: Callable[[ElementInfo], bool]) -> Resource:
 
 
 def _selection(wanted: Part) -> Callable[[ElementInfo], bool] | None:
+    if wanted is _WHOLE:
+        return None
     names = frozenset(wanted.elements)
     match wanted.summary:
         case "true":

@@ -21,7 +21,7 @@ def read(request: FhirRequest, context: Context, route: Route) -> FhirResponse:
         row = audit_search.read_row(context, route)
         if row is not None:
             return row
-    with context.reading() as session:
+    with context.glancing() as session:
         version = context.show(
             session,
             resources.read(session, context.custodian_id, route.resource_type, route.resource_id),
@@ -52,6 +52,8 @@ def answer(request: FhirRequest, version: ResourceVersion) -> FhirResponse:
 
 def refuse_parameters(request: FhirRequest, allowed: frozenset[str] = frozenset()) -> None:
     """Refuse parameters that would change nothing, unless the caller is lenient."""
+    if not request.query:
+        return
     unknown = {name for name, _ in request.query} - allowed - _FORM
     if unknown and not request.preferences.lenient:
         listed = ", ".join(sorted(allowed)) or "none"

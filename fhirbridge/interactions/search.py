@@ -18,6 +18,7 @@ from fhirbridge.interactions.projection import Part, project_bytes
 from fhirbridge.interactions.supported import Route
 from fhirbridge.search import query
 from fhirbridge.search.query import CURSOR, Compartment, SearchQuery
+from fhirbridge.storage import search as storage
 from fhirbridge.storage.search_contained import Meant, meant
 from fhirbridge.storage.versions import ResourceVersion
 
@@ -47,7 +48,8 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
         compartment=compartment,
     )
     wanted = permissions.check_search(context, wanted)
-    with context.reading() as session:
+    reading = context.glancing if storage.is_one_statement(wanted) else context.reading
+    with reading() as session:
         page = pages.run(session, context.gate, context.trail, wanted, context.memory)
         contained = (
             meant(session, wanted, page.matches, custodian_id=context.custodian_id)
@@ -57,12 +59,17 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     if wanted.shows_contained:
         # What is counted are the resources that contain them.
         page = replace(page, total=None if page.matches else page.total)
-    entries = [
-        entry
-        for version in page.matches
-        for entry in _matched(version, wanted, context.base, contained.get(version.key))
-    ]
-    entries += [_entry(version, wanted, context.base, mode="include") for version in page.included]
+    matched = _entries(page.matches, wanted, context.base)
+    entries = (
+        [
+            entry
+            for version, whole in zip(page.matches, matched, strict=True)
+            for entry in _meant(version, whole, wanted, context.base, contained.get(version.key))
+        ]
+        if contained
+        else matched
+    )
+    entries += _entries(page.included, wanted, context.base, mode="include")
     issues = (*wanted.issues, *page.issues)
     if issues:
         outcome = bundles.search_entry(to_outcome(issues), full_url="", mode="outcome")
@@ -77,12 +84,12 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     return FhirResponse(status=200, content=bundles.with_entries(bundle, entries))
 
 
-def _matched(
-    version: ResourceVersion, wanted: SearchQuery, base: str, found: Meant | None
+def _meant(
+    version: ResourceVersion, whole: bytes, wanted: SearchQuery, base: str, found: Meant | None
 ) -> Iterator[bytes]:
     """The entry of a match, or those of the resources in it that are meant."""
     if found is None or found.itself:
-        yield _entry(version, wanted, base)
+        yield whole
     if found is None or not found.positions:
         return
     contained = wire.parse(version.content)["contained"]
@@ -94,13 +101,22 @@ def _matched(
         )
 
 
-def _entry(
-    version: ResourceVersion, wanted: SearchQuery, base: str, *, mode: SearchMode = "match"
-) -> bytes:
-    content = version.content
+def _entries(
+    versions: tuple[ResourceVersion, ...],
+    wanted: SearchQuery,
+    base: str,
+    *,
+    mode: SearchMode = "match",
+) -> list[bytes]:
     if wanted.summary or wanted.elements:
-        content = project_bytes(content, Part(wanted.summary, wanted.elements))
-    return bundles.search_entry_text(content, full_url=f"{base}/{version.reference}", mode=mode)
+        part = Part(wanted.summary, wanted.elements)
+        versions = tuple(
+            replace(each, content=project_bytes(each.content, part)) for each in versions
+        )
+    return [
+        bundles.search_entry_text(each.content, full_url=f"{base}/{each.reference}", mode=mode)
+        for each in versions
+    ]
 
 
 def _link(address: str, pairs: tuple[tuple[str, str], ...]) -> str:

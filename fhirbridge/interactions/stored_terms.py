@@ -5,7 +5,6 @@ Source: R4 references.html#canonical
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.terminology import Lookup, Terminology
@@ -32,7 +31,8 @@ class StoredTerms:
 
     def search_context(self) -> SearchContext:
         """The same context, able to look up value sets and code systems."""
-        return replace(self._context, terminology=self.terminology())
+        known = self._context
+        return SearchContext(known.zone, known.bases, known.now, self.terminology())
 
     def terminology(self) -> Terminology:
         """Everything that is stored."""

@@ -5,7 +5,7 @@ Nothing is ever changed once written: an update or a deletion adds a version.
 Source: R4 http.html, resource.html#Meta
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,10 @@ from fhirbridge.consent.classes import stored_class
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.compartments import patients_of
 from fhirbridge.jsontypes import Resource
+from fhirbridge.records import record
 from fhirbridge.search import values
 from fhirbridge.storage import integrity, search_index, tables
+from fhirbridge.storage.instants import from_millis, to_millis
 from fhirbridge.storage.keys import key_of, patient_key_of
 from fhirbridge.storage.session import Session, Statement
 from fhirbridge.storage.versions import (
@@ -61,7 +63,7 @@ _INSERT_PATIENT = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class Circumstances:
     """What a write needs to know besides the resource.
 
@@ -146,7 +148,7 @@ def delete(
         current,
         seq=next_seq(session),
         version_id=current.version_id + 1,
-        last_updated=max(circumstances.now, current.last_updated),
+        updated=max(to_millis(circumstances.now), current.updated),
         method="DELETE",
         deleted=True,
         content=b"",
@@ -174,14 +176,12 @@ def _bare(resource: Resource) -> Resource:
     return {**bare, "meta": meta} if meta else bare
 
 
-def _stamped(
-    resource: Resource, resource_id: str, *, version_id: int, last_updated: datetime
-) -> Resource:
+def _stamped(resource: Resource, resource_id: str, *, version_id: int, updated: int) -> Resource:
     """The resource with the identity and the times that the server gives it."""
     meta = {
         **resource.get("meta", {}),
         "versionId": str(version_id),
-        "lastUpdated": to_instant(last_updated),
+        "lastUpdated": to_instant(from_millis(updated)),
     }
     head = {"resourceType": resource["resourceType"], "id": resource_id, "meta": meta}
     return head | {name: value for name, value in resource.items() if name not in head}
@@ -196,12 +196,12 @@ def _write(
     current: ResourceVersion | None,
     method: str,
 ) -> ResourceVersion:
-    now = circumstances.now
+    now = to_millis(circumstances.now)
     seq = next_seq(session)
     resource_type = resource["resourceType"]
     version_id = current.version_id + 1 if current else 1
-    last_updated = max(now, current.last_updated) if current else now
-    stamped = _stamped(resource, resource_id, version_id=version_id, last_updated=last_updated)
+    updated = max(now, current.updated) if current else now
+    stamped = _stamped(resource, resource_id, version_id=version_id, updated=updated)
     patients = patients_of(stamped, bases=circumstances.bases)
     labels = Labels(
         circumstances.custodian_id,
@@ -215,7 +215,7 @@ def _write(
         resource_type=resource_type,
         resource_id=resource_id,
         version_id=version_id,
-        last_updated=last_updated,
+        updated=updated,
         method=method,
         deleted=False,
         content=wire.dump(stamped),

@@ -9,11 +9,12 @@ Source: R4 search.html, http.html#paging
 import base64
 import binascii
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TypeAlias
 
 from fhirbridge.errors import InvalidContent, Issue
+from fhirbridge.records import record
 from fhirbridge.search.context import invalid_search
 from fhirbridge.search.query import RESULT_PARAMETERS, SearchQuery
 from fhirbridge.search.scope import EVERYTHING, Scope
@@ -30,7 +31,7 @@ _SortValue: TypeAlias = str | int | float
 _VERSION = ", ".join(f"v.{column.name}" for column in COLUMNS)
 
 
-@dataclass(frozen=True, slots=True)
+@record()
 class SearchPage:
     """One page of matches, and what they include.
 
@@ -72,6 +73,14 @@ def run(
         session, query.includes, matches, scope, custodian_id=custodian_id
     )
     return replace(page, included=found.resources, issues=found.issues)
+
+
+def is_one_statement(query: SearchQuery) -> bool:
+    """Whether what leaves comes from one statement, so that it needs no snapshot.
+
+    A total of several pages is counted by another; but between pages, things change anyway.
+    """
+    return not (query.includes or query.contained or query.count == 0 or query.summary == "count")
 
 
 def match_ids(

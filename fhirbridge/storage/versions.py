@@ -3,19 +3,19 @@
 `seq` counts the versions of the whole database without a gap, in the order of commits.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from fhirbridge.records import record
 from fhirbridge.storage import tables
-from fhirbridge.storage.instants import from_millis, to_millis
+from fhirbridge.storage.instants import from_millis
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Row, Session, Statement
 
 
-@dataclass(slots=True, unsafe_hash=True)  # frozen ones take three times as long to make
+@record()
 class ResourceVersion:
     """One version of one resource, never changed. `content` is its JSON, empty for a deletion."""
 
@@ -24,7 +24,7 @@ class ResourceVersion:
     resource_type: str
     resource_id: str
     version_id: int
-    last_updated: datetime
+    updated: int  # when: milliseconds since 1970
     method: str  # of the interaction that made it
     deleted: bool
     content: bytes
@@ -36,8 +36,13 @@ class ResourceVersion:
         """The relative reference, e.g. `Patient/p1`."""
         return f"{self.resource_type}/{self.resource_id}"
 
+    @property
+    def last_updated(self) -> datetime:
+        """When it was written; a new object on every call, for searches do not ask."""
+        return from_millis(self.updated)
 
-@dataclass(frozen=True, slots=True)
+
+@record()
 class Labels:
     """What disclosure asks about a row: whose it is, and which class of content it holds."""
 
@@ -133,7 +138,7 @@ def version_of(row: Row) -> ResourceVersion:
         row[2],
         row[3],
         row[4],
-        from_millis(row[5]),
+        row[5],
         row[6],
         bool(row[7]),
         bytes(row[8]),
@@ -170,7 +175,7 @@ def insert_resource(session: Session, version: ResourceVersion, labels: Labels) 
         key_of(version.reference),
         version.seq,
         version.version_id,
-        to_millis(version.last_updated),
+        version.updated,
         version.deleted,
         labels.patient_key,
         labels.content_class,
@@ -185,7 +190,7 @@ def point_to(session: Session, version: ResourceVersion, labels: Labels) -> None
         of_key=version.key,
         new_seq=version.seq,
         new_version_id=version.version_id,
-        new_last_updated=to_millis(version.last_updated),
+        new_last_updated=version.updated,
         new_deleted=version.deleted,
         new_patient_key=labels.patient_key,
         new_content_class=labels.content_class,
@@ -206,7 +211,7 @@ def insert_version(session: Session, version: ResourceVersion, labels: Labels) -
         version.resource_type,
         version.resource_id,
         version.version_id,
-        to_millis(version.last_updated),
+        version.updated,
         version.method,
         version.deleted,
         version.content,
