@@ -21,9 +21,12 @@ from fhirbridge.storage import documents as stored
 @click.argument("source", metavar="FILE|ID")
 @click.option("--to", "partner", required=True, metavar="PARTNER", help="A registered partner.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; store and send nothing.")
+@click.option("--purpose", default="TREAT", show_default=True, help="What it is disclosed for.")
 @click.option("--with-past", is_flag=True, help="Send the sessions that are over too.")
 @click.option("--json", "as_json", is_flag=True, help="Receipt or plan as JSON.")
-def command(source: str, partner: str, dry_run: bool, with_past: bool, as_json: bool) -> None:
+def command(
+    source: str, partner: str, dry_run: bool, purpose: str, with_past: bool, as_json: bool
+) -> None:
     """Hand a document over to PARTNER: a file, or a stored one by its record id.
 
     The document, its resources and the delivery are stored together; `work` or `serve` delivers.
@@ -42,9 +45,10 @@ def command(source: str, partner: str, dry_run: bool, with_past: bool, as_json: 
             )
         if dry_run:
             outgoing = outgoing_of(prepared, with_past=with_past)
-            _show_plan(preview(bridge, partner, outgoing), as_json=as_json)
+            _show_plan(preview(bridge, partner, outgoing, purpose=purpose), as_json=as_json)
         else:
-            receipt = hand_over(bridge, partner, Receiving(bridge, prepared, with_past=with_past))
+            receiving = Receiving(bridge, prepared, with_past=with_past)
+            receipt = hand_over(bridge, partner, receiving, purpose=purpose)
             _show_receipt(receipt, as_json=as_json)
     finally:
         bridge.close()

@@ -11,7 +11,8 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.gate import Gate, Place
 from fhirbridge.disclosure.packages import Authorised, Refusal, authorise
-from fhirbridge.errors import Forbidden, Issue
+from fhirbridge.disclosure.purposes import EMERGENCIES, PURPOSES
+from fhirbridge.errors import Forbidden, InvalidContent, Issue
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.registry import Partner
@@ -34,6 +35,17 @@ class Withheld(Exception):
         return {"reasons": [each.to_json() for each in self.refusal.reasons]}
 
 
+def purpose_of(text: str) -> str:
+    """The purpose of a handoff; treatment for "". Raises InvalidContent for one that is none.
+
+    An emergency is no handoff: it is a person who asks.
+    """
+    if text and (text not in PURPOSES or text in EMERGENCIES):
+        known = ", ".join(each for each in PURPOSES if each not in EMERGENCIES)
+        raise InvalidContent(Issue("value", f"The purpose of a handoff is one of {known}."))
+    return text or PURPOSE
+
+
 def gate_to(bridge: Bridge, partner: Partner, *, purpose: str = PURPOSE) -> Gate:
     """What the organization behind a partner may see; without one, only its name can permit."""
     recipient = partner.recipient or Recipient(partner.name)
@@ -50,13 +62,19 @@ def gate_to(bridge: Bridge, partner: Partner, *, purpose: str = PURPOSE) -> Gate
 
 
 def check(
-    session: Session, bridge: Bridge, partner: Partner, bundle: Resource, *, is_stored: bool = True
+    session: Session,
+    bridge: Bridge,
+    partner: Partner,
+    bundle: Resource,
+    *,
+    purpose: str = PURPOSE,
+    is_stored: bool = True,
 ) -> Authorised:
     """What of a Bundle may go now. Raises Forbidden with the reasons if nothing may.
 
     `is_stored` False: its document was not received yet, and brings its own consents.
     """
-    gate = gate_to(bridge, partner)
+    gate = gate_to(bridge, partner, purpose=purpose)
     if not is_stored:
         patients = bundles.resources_of(bundle, "Patient")
         if patients:
@@ -78,9 +96,19 @@ class Narrowed(Exception):
 class Fence:
     """Between a delivery and the wire: it decides, records, and stops what is revoked meanwhile."""
 
-    def __init__(self, bridge: Bridge, partner: Partner, handoff_id: str, bundle: Resource) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        partner: Partner,
+        handoff_id: str,
+        bundle: Resource,
+        *,
+        purpose: str = "",
+    ) -> None:
+        """`purpose` is that of the handoff; treatment if it says none."""
         self._bridge = bridge
         self._partner = partner
+        self._purpose = purpose or PURPOSE
         self._handoff_id = handoff_id
         self._bundle = bundle
         self._state = (0, 0)
@@ -115,7 +143,7 @@ class Fence:
     def _decide(self, session: Session) -> tuple[Gate, Authorised | Refusal]:
         """Decide, and remember until when that holds if nobody writes a consent."""
         self._state = consents.state_of_knowledge(session, self._bridge.custodian.id)
-        gate = gate_to(self._bridge, self._partner)
+        gate = gate_to(self._bridge, self._partner, purpose=self._purpose)
         found = authorise(session, gate, self._bundle)
         known = gate.known(session, key_of(found.patient))
         self._until = known.next_change(gate.place.now)

@@ -148,7 +148,8 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
     for url in claimed.row.policy.get("changed", ()):  # there already, and repaired since
         if place := claimed.row.result.get(url):
             held[url] = Held(place, unchanged=False)
-    fence = Fence(bridge, partner, claimed.row.handoff_id, bundle)
+    purpose = str(claimed.row.policy.get("purpose") or "")
+    fence = Fence(bridge, partner, claimed.row.handoff_id, bundle, purpose=purpose)
     permitted = fence.authorise()
     bundle = sealed(
         bridge,

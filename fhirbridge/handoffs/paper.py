@@ -34,7 +34,8 @@ def print_packet(bridge: Bridge, name: str, *, by: str = "") -> str:
         body = outbox_rows.body_of(session, custodian_id, row.id)
     bundle = wire.parse(body, max_bytes=_MAX_BYTES)
     try:
-        permitted = Fence(bridge, partner, handoff_id, bundle).authorise()
+        purpose = str(row.policy.get("purpose") or "")
+        permitted = Fence(bridge, partner, handoff_id, bundle, purpose=purpose).authorise()
     except Withheld as exc:
         words = [one.text for one in exc.refusal.reasons]
         raise Forbidden(*(Issue("suppressed", one) for one in words)) from exc

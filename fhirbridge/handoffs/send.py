@@ -8,7 +8,7 @@ from fhirbridge.conversion.attendance import without_past
 from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
-from fhirbridge.handoffs.consenting import check
+from fhirbridge.handoffs.consenting import check, purpose_of
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.handoffs.package import code_of, sealed
 from fhirbridge.handoffs.tasks import keep_task
@@ -36,19 +36,21 @@ class Receipt:
     replaced: int = 0
 
 
-def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
+def hand_over(bridge: Bridge, partner_name: str, receive: Receive, *, purpose: str = "") -> Receipt:
     """Take a document in and enqueue it for a partner, together or not at all.
 
     `receive` stores the document inside the transaction it is given and returns what goes out.
     The same version for the same partner is enqueued once; a newer one replaces an older one of
-    which nothing was sent. Raises NotFound for an unknown partner, and Forbidden with the reasons
-    if the patient's consents do not permit it: then nothing is stored.
+    which nothing was sent. `purpose` is a code of v3-ActReason, treatment for "". Raises NotFound
+    for an unknown partner, InvalidContent for such a purpose, and Forbidden with the reasons if
+    the patient's consents do not permit it: then nothing is stored.
     """
+    purpose = purpose_of(purpose)
     with bridge.database.transaction() as session:
         partner = partners.load(session, bridge, partner_name)
         outgoing = receive(session)
         packed = package(session, bridge, partner, outgoing)
-        check(session, bridge, partner, packed.bundle)
+        check(session, bridge, partner, packed.bundle, purpose=purpose)
         identity = handoff_id(bridge.custodian.namespace, outgoing, partner.name)
         custodian_id, now = bridge.custodian.id, bridge.now()
         known = handoffs.get(session, custodian_id, identity)
@@ -83,7 +85,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive) -> Receipt:
             identity,
             partner.name,
             patient_key,
-            stamped_policy(partner, outgoing.version),
+            stamped_policy(partner, outgoing.version) | {"purpose": purpose},
             wire.dump(packed.bundle),
         )
         outbox_id = outbox.enqueue(session, custodian_id, item, now)
@@ -132,15 +134,17 @@ class Preview:
         return {**self.plan.to_json(), "rungs": [one.to_json() for one in self.rungs]}
 
 
-def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing) -> Preview:
+def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing, *, purpose: str = "") -> Preview:
     """The plan that sending this document now would follow; nothing is stored or sent.
 
-    Raises Forbidden like `hand_over`.
+    Raises InvalidContent and Forbidden like `hand_over`.
     """
+    purpose = purpose_of(purpose)
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, partner_name)
         packed = package(session, bridge, partner, outgoing)
-        found = check(session, bridge, partner, packed.bundle, is_stored=False)
+        bundle = packed.bundle
+        found = check(session, bridge, partner, bundle, purpose=purpose, is_stored=False)
         patient_key = patient_key_of({f"Patient/{packed.patient_id}"})
         held = held_by(
             session,

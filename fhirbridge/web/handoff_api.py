@@ -73,7 +73,7 @@ def _start(bridge: Bridge, asked: Asked) -> Answer:
     prepared = _document(bridge, asked.body)
     partner = _text(asked.body, "partner")
     receiving = Receiving(bridge, prepared, with_past=_with_past(asked.body))
-    receipt = send.hand_over(bridge, partner, receiving)
+    receipt = send.hand_over(bridge, partner, receiving, purpose=_purpose(asked.body))
     where = f"{PREFIX}{_PATH}/{receipt.handoff_id}"
     body = {
         "handoff": receipt.handoff_id,
@@ -90,7 +90,8 @@ def _start(bridge: Bridge, asked: Asked) -> Answer:
 def _plan(bridge: Bridge, asked: Asked) -> Answer:
     prepared = _document(bridge, asked.body)
     outgoing = outgoing_of(prepared, with_past=_with_past(asked.body))
-    return Answer(200, send.preview(bridge, _text(asked.body, "partner"), outgoing).to_json())
+    partner, purpose = _text(asked.body, "partner"), _purpose(asked.body)
+    return Answer(200, send.preview(bridge, partner, outgoing, purpose=purpose).to_json())
 
 
 def _list(bridge: Bridge, asked: Asked) -> Answer:
@@ -136,6 +137,10 @@ def _with_past(body: JsonObject) -> bool:
     if not isinstance(value, bool):
         raise InvalidContent(Issue("value", "Expected true or false.", expression=("$.withPast",)))
     return value
+
+
+def _purpose(body: JsonObject) -> str:
+    return _text(body, "purpose") if "purpose" in body else ""
 
 
 def _text(body: JsonObject, name: str) -> str:

@@ -17,7 +17,7 @@ from fhirbridge.config import Settings
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.documents.outgoing import Receiving
 from fhirbridge.documents.stored import prepare_as
-from fhirbridge.errors import Forbidden
+from fhirbridge.errors import Forbidden, InvalidContent
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.handoffs import partners, view
 from fhirbridge.handoffs.deliver import attempt
@@ -65,12 +65,20 @@ def ehr() -> Iterator[responses.RequestsMock]:
         yield mock
 
 
-def send(bridge: Bridge, recipient: Recipient | None = CLINIC, case: str = "maximal") -> str:
+def send(
+    bridge: Bridge,
+    recipient: Recipient | None = CLINIC,
+    case: str = "maximal",
+    *,
+    purpose: str = "",
+) -> str:
     """Register the EHR and hand a plan over to it."""
-    partners.add(bridge, Partner("ehr", BASE, recipient=recipient))
+    with bridge.database.transaction() as session:
+        partners.save(session, bridge, Partner("ehr", BASE, recipient=recipient))
     document: JsonObject = json.loads((PLANS / case / "native.json").read_bytes())
     prepared = prepare_as(bridge, "aftercare-plan", document)
-    return str(hand_over(bridge, "ehr", Receiving(bridge, prepared)).outbox_id)
+    receiving = Receiving(bridge, prepared)
+    return str(hand_over(bridge, "ehr", receiving, purpose=purpose).outbox_id)
 
 
 def sent(ehr: responses.RequestsMock) -> JsonObject:
@@ -127,6 +135,26 @@ def test_a_disclosure_is_recorded_with_its_evidence(
     entry = rows[0].entry
     assert entry["recipient"] == "Springfield Example Clinic"
     assert entry["consents"] and entry["hash"] and entry["resources"] and entry["policy"]
+
+
+def test_the_purpose_of_a_handoff_is_decided_and_recorded(
+    bridge: Bridge, ehr: responses.RequestsMock
+) -> None:
+    accepting(ehr)
+    send(bridge, purpose="HPAYMT")
+    with pytest.raises(Forbidden):
+        send(bridge, purpose="PATRQT")  # the consent is for others
+    with pytest.raises(InvalidContent):
+        send(bridge, purpose="BTG")  # an emergency is no handoff
+
+    attempt(bridge, "worker")
+
+    found = [each["resource"] for each in sent(ehr)["entry"]]
+    notes = [note["text"] for each in found for note in each.get("note", ()) if "text" in note]
+    assert any("for HPAYMT under Consent/" in text for text in notes)
+    with bridge.database.read() as session:
+        rows = audit.find(session, bridge.custodian.id, action="handoff")
+    assert [row.entry["purpose"] for row in rows] == ["HPAYMT"]
 
 
 def test_a_partner_that_no_consent_names_gets_nothing(
