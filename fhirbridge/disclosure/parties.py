@@ -74,10 +74,23 @@ def _is_party(
         return is_same(known or Recipient(handoff.partner), recipient)
     # nobody is registered for who asks us: their Task says who it is
     task = _read(session, custodian_id, str(handoff.details.get("taskHere") or ""))
-    requester = task.get("requester") or {}
-    named = references.parse(str(requester.get("reference") or ""))
-    asking = _read(session, custodian_id, references.write(named.resource_type, named.resource_id))
-    return bool(asking) and is_same(recipient_in(asking), recipient)
+    asking = _meant(session, custodian_id, task.get("requester") or {}, task)
+    if asking.get("resourceType") == "PractitionerRole":
+        asking = _meant(session, custodian_id, asking.get("organization") or {}, asking)
+    return is_same(recipient_in(asking), recipient)
+
+
+def _meant(
+    session: Session, custodian_id: int, reference: JsonObject, container: Resource
+) -> Resource:
+    """What a reference means: stored, contained, or no more than it says itself."""
+    text = str(reference.get("reference") or "")
+    contained = {f"#{one.get('id')}": one for one in container.get("contained") or []}
+    named = references.parse(text)
+    stored = references.write(named.resource_type, named.resource_id)
+    identifier = reference.get("identifier")
+    said = {"name": reference.get("display"), "identifier": [identifier] if identifier else []}
+    return contained.get(text) or _read(session, custodian_id, stored) or said
 
 
 def _read(session: Session, custodian_id: int, reference: str) -> Resource:

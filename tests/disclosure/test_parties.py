@@ -157,3 +157,53 @@ def test_who_asks_us_is_known_by_their_task_where_nobody_is_registered(store: St
 
     assert inbound.document_of(store.bridge, asked.handoff.id).document["direction"] == "inbound"
     assert refused.status == 403
+
+
+def test_who_asks_us_may_be_named_in_any_way(store: Store) -> None:
+    """A role, as BSeR has it, a number or a contained organization mean the same clinic."""
+    case = hand(store, to=CLINIC.recipient)
+    number = {"system": NPI, "value": "1999999992"}
+    clinic = {"resourceType": "Organization", "active": True, "identifier": [number], "name": "C"}
+    store.put(
+        {**clinic, "id": "c"},
+        {"resourceType": "Practitioner", "id": "dr", "name": [{"family": "Example"}]},
+        {
+            "resourceType": "PractitionerRole",
+            "id": "role",
+            "practitioner": {"reference": "Practitioner/dr"},
+            "organization": {"reference": "Organization/c"},
+        },
+        {
+            "resourceType": "ServiceRequest",
+            "id": "asked",
+            "status": "active",
+            "intent": "order",
+            "subject": {"reference": case.handoff.details["patientHere"]},
+        },
+    )
+    requesters: dict[str, Any] = {
+        "role": {"reference": "PractitionerRole/role"},
+        "number": {"type": "Organization", "identifier": number},
+        "contained": {"reference": "#c"},
+    }
+    for name, requester in requesters.items():
+        task = {
+            "resourceType": "Task",
+            "id": name,
+            "contained": [{**clinic, "id": "c"}] if name == "contained" else [],
+            "status": "requested",
+            "intent": "order",
+            "focus": {"reference": "ServiceRequest/asked"},
+            "for": {"reference": case.handoff.details["patientHere"]},
+            "requester": requester,
+            "authoredOn": "2026-03-02T12:00:00Z",
+        }
+        store.put({key: value for key, value in task.items() if value})
+    state(store, case)
+    assert len(referrals.list_cases(store.bridge, direction="inbound")) == len(requesters)
+
+    for whose, moved in (("1999999992", 200), ("1234567893", 403)):
+        who = replace(CLINIC, recipient=replace(CLINIC.recipient, identifiers=((NPI, whose),)))
+        for name in requesters:
+            task = {**store.get(f"Task/{name}", who).body, "status": "cancelled"}
+            assert store.ask("PUT", f"Task/{name}", task, caller=who).status == moved
