@@ -37,7 +37,7 @@ from fhirbridge.config import Settings
 from fhirbridge.errors import BridgeError
 from fhirbridge.fhir import wire, xml
 from fhirbridge.fhir.validation import check
-from fhirbridge.web.app import create_app
+from fhirbridge.web.app import create_app, warm_up
 from tests import official_examples
 
 HANG_SECONDS = 10.0
@@ -105,6 +105,9 @@ class Application:
             for name in ("strict", "loose")
         ]
         self._apps = [create_app(bridge) for bridge in self._bridges]
+        for bridge in self._bridges:  # as a server process does before it is asked
+            _ = bridge.mappings
+        warm_up()
         self._turn = 0
 
     def close(self) -> None:

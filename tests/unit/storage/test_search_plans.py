@@ -129,6 +129,12 @@ def test_page_of_a_range_of_dates_needs_no_sorting_of_the_range(
     assert [plan for plan in plans if re.match(r"USE TEMP B-TREE|[ ->]*Sort +\(", plan)] == []
 
 
+def test_plans_that_are_kept_for_all_values_read_no_table(shelf: Shelf) -> None:
+    if shelf.dialect == "postgresql":
+        with shelf.database.read() as session:
+            assert session.driver.execute("SHOW enable_seqscan").fetchone()[0] == "off"
+
+
 def test_probe_of_another_clause_is_an_index_look_up(stocked: Shelf) -> None:
     plans = plans_of(stocked, "CarePlan", "patient=p1&status=active")
 
