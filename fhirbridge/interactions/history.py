@@ -85,7 +85,8 @@ def _limited(
     if len(found) > count > 0:
         mark = cursors.seal(secret, str(found[count - 1].seq))
         links["next"] = _link(context, request, {**given, "_before": mark})
-    entries = [history_entry(version, context.base) for version in found[:count]]
+    part = part_of(request)
+    entries = [history_entry(version, context.base, part) for version in found[:count]]
     return FhirResponse(status=200, resource=bundles.history(entries, links=links, total=None))
 
 

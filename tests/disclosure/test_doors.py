@@ -121,6 +121,13 @@ def test_an_emergency_opens_no_histories_of_all(record: Store, path: str) -> Non
     ]
 
 
+def test_parts_of_versions_are_for_others_too(record: Store) -> None:
+    """Source: R4 http.html#parameters"""
+    (entry,) = record.get("Patient/p2/_history?_elements=birthDate").body["entry"]
+
+    assert entry["resource"]["meta"]["tag"][-1]["code"] == "SUBSETTED"
+
+
 def test_who_sees_a_part_moves_it_to_no_other_patient(record: Store) -> None:
     seen = record.get("Appointment/a1").body
     assert HIDDEN not in json.dumps(seen)
