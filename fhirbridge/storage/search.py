@@ -53,10 +53,13 @@ def run(
 
     Raises InvalidContent if the cursor is not one of this query.
     """
-    plan = make_plan(session, query, scope, custodian_id=custodian_id)
+    place = _read_cursor(query) if query.cursor else None
+    plan = make_plan(
+        session, query, scope, custodian_id=custodian_id, led_by=place.led_by if place else None
+    )
     if query.count == 0 or query.summary == "count":
         return SearchPage((), _count(session, plan, limit=None), "")
-    after = _read_cursor(query, plan) if query.cursor else ()
+    after = _after(place, plan) if place else ()
     rows = _fetch(session, plan, after, query.count + 1)
     width = len(plan.order)
     has_more = len(rows) > query.count
@@ -65,7 +68,7 @@ def run(
     page = SearchPage(
         matches,
         _total(session, query, plan, on_one_page=None if has_more else len(rows)),
-        _write_cursor(query, rows[-1][:width]) if has_more else "",
+        _write_cursor(query, plan, rows[-1][:width]) if has_more else "",
     )
     if not query.includes:
         return page
@@ -133,21 +136,36 @@ def _digest(query: SearchQuery) -> str:
     return blake2b(text, digest_size=6).hexdigest()
 
 
-def _write_cursor(query: SearchQuery, values: Row) -> str:
-    text = json.dumps([_digest(query), *values], separators=(",", ":"))
+def _write_cursor(query: SearchQuery, plan: Plan, values: Row) -> str:
+    text = json.dumps([_digest(query), plan.led_by, *values], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read_cursor(query: SearchQuery, plan: Plan) -> tuple[_SortValue, ...]:
+@record()
+class _Place:
+    """Where a page goes on: after the row with these values, by the plan that led to it."""
+
+    led_by: int
+    values: tuple[_SortValue, ...]
+
+
+def _read_cursor(query: SearchQuery) -> _Place:
     try:
         text = base64.urlsafe_b64decode(query.cursor + "=" * (-len(query.cursor) % 4))
-        digest, *values = json.loads(text)
+        digest, led_by, *values = json.loads(text)
     except (binascii.Error, ValueError, TypeError) as exc:
         raise _foreign_cursor() from exc
-    fits = len(values) == len(plan.order) and all(map(_fits, plan.order, values))
-    if digest != _digest(query) or not fits:
+    if digest != _digest(query) or type(led_by) is not int:
         raise _foreign_cursor()
-    return tuple(values)
+    return _Place(led_by, tuple(values))
+
+
+def _after(place: _Place, plan: Plan) -> tuple[_SortValue, ...]:
+    """The values of the row, if they are of this plan."""
+    fits = len(place.values) == len(plan.order) and all(map(_fits, plan.order, place.values))
+    if place.led_by != plan.led_by or not fits:
+        raise _foreign_cursor()
+    return place.values
 
 
 def _fits(column: OrderColumn, value: object) -> bool:

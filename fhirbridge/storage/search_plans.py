@@ -7,23 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhirbridge.records import record
-from fhirbridge.search.clauses import AnyOf, Chain, Clause, Has, Identity, SearchClause, Together
-from fhirbridge.search.parameter_types.reference import ReferenceCriterion
-from fhirbridge.search.parameter_types.string import StringCriterion
-from fhirbridge.search.parameter_types.token import TokenCriterion
-from fhirbridge.search.parameter_types.uri import UriCriterion
+from fhirbridge.search.clauses import AnyOf, Chain, Clause, Identity, SearchClause, Together
 from fhirbridge.search.query import SearchQuery, SortKey
 from fhirbridge.search.scope import Scope
 from fhirbridge.storage.fragments import Sql, joined, one_of
 from fhirbridge.storage.keys import key_of
-from fhirbridge.storage.search_conditions import ID, LAST_UPDATED, Builder, Source
+from fhirbridge.storage.search_conditions import ID, LAST_UPDATED, Builder
 from fhirbridge.storage.search_criteria import table_of_parameter
+from fhirbridge.storage.search_leading import leading_clause
 from fhirbridge.storage.search_ranges import order_of
 from fhirbridge.storage.session import Session
-
-# A clause with at most this rank leads at once; among the others the smaller one does.
-_SELECTIVE = 2
-_MANY = 1000
 
 # Above all dates, keys and numbers that are likely; what has no value is sorted with them.
 _HIGHEST = 2**62
@@ -64,7 +57,8 @@ class Plan:
     """`SELECT … FROM tables WHERE where`, `key` being the expression of the resource's key.
 
     `is_direct`: the order needs nothing but columns of `tables`, so that an index can give it.
-    `repeats`: one resource may come in several rows.
+    `repeats`: one resource may come in several rows. `led_by`: the place of the leading clause
+    among those of the query, -1 for none.
     """
 
     tables: str
@@ -73,6 +67,7 @@ class Plan:
     order: tuple[OrderColumn, ...]
     is_direct: bool
     repeats: bool
+    led_by: int
 
     def page(self, after: Sequence[Any], limit: int) -> Sql:
         """The order columns and `key` of up to `limit` resources that come after a row."""
@@ -117,10 +112,21 @@ class Plan:
         return Sql(text, (*parameters, *condition.parameters, limit))
 
 
-def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_id: int) -> Plan:
-    """Decide how to carry out a query; may count how much the clauses match to do so."""
+def make_plan(
+    session: Session,
+    query: SearchQuery,
+    scope: Scope,
+    *,
+    custodian_id: int,
+    led_by: int | None = None,
+) -> Plan:
+    """Decide how to carry out a query; may count how much the clauses match to do so.
+
+    `led_by` is that of the plan of the page before: where it fits the query, it leads again,
+    whatever was written meanwhile, or pages would go on in another order.
+    """
     builder = Builder(custodian_id, scope, dialect=session.connection.dialect.name)
-    leading = _leading(session, builder, query)
+    leading = leading_clause(session, builder, query, led_by)
     if leading is None:
         tables, key = "resources r", "r.key"
         where = [*builder.visible("r"), Sql("NOT r.deleted")]
@@ -151,52 +157,8 @@ def make_plan(session: Session, query: SearchQuery, scope: Scope, *, custodian_i
         ),
         is_direct=is_direct,
         repeats=leading is not None and not ranged,
+        led_by=query.clauses.index(leading[0]) if leading else -1,
     )
-
-
-def _leading(
-    session: Session, builder: Builder, query: SearchQuery
-) -> tuple[SearchClause, Source] | None:
-    """The clause that leads, and its rows; None if every clause can only be asked about a row."""
-    sources = [(each, builder.source(each, query.types)) for each in query.clauses]
-    found = [(each, source) for each, source in sources if source is not None]
-    found.sort(key=lambda candidate: _rank(candidate[0]))
-    if len(found) < 2 or _rank(found[0][0]) <= _SELECTIVE:
-        return found[0] if found else None
-    return min(found, key=lambda candidate: _cost(session, *candidate))
-
-
-def _cost(session: Session, clause: SearchClause, source: Source) -> tuple[int, bool]:
-    """Fewer rows are better; among many, those that come in the order of pages."""
-    single = isinstance(clause, Clause) and len(clause.names) == len(clause.criteria) == 1
-    return _size(session, source), not single
-
-
-def _size(session: Session, source: Source) -> int:
-    """How many rows a source has, counted up to `_MANY`."""
-    inner = f"SELECT 1 FROM {source.tables} WHERE {source.where.text} LIMIT {_MANY}"  # noqa: S608
-    text = f"SELECT COUNT(*) FROM ({inner}) c"  # noqa: S608
-    found: int = session.driver.execute(text, source.where.parameters).fetchone()[0]
-    return found
-
-
-def _rank(clause: SearchClause) -> int:
-    """Smaller means fewer matches, as a rule."""
-    match clause:
-        case Identity():
-            return 0
-        case Clause(parameter=parameter) if parameter.name == ID:
-            return 0
-        case Clause(parameter=parameter, criteria=(TokenCriterion(code=str()), *_)):
-            return 1 if parameter.code == "identifier" else 6
-        case Clause(criteria=(ReferenceCriterion(), *_)):
-            return 2
-        case Clause(criteria=(StringCriterion() | UriCriterion(), *_)):
-            return 3
-        case Chain() | Has() | Together() | AnyOf():
-            return 4
-        case _:
-            return 5
 
 
 def _says_type(clause: SearchClause) -> bool:

@@ -67,6 +67,17 @@ class TestPages:
         assert [version.resource_id for version in first.matches] == [f"c{n:02}" for n in range(5)]
         assert rest == [*(f"c{n:02}" for n in range(5, 20)), "new"]
 
+    def test_go_on_in_their_order_when_another_condition_becomes_rarer(self, shelf: Shelf) -> None:
+        text = "date=ge2026-05-02&status=draft&_count=3"
+        first = shelf.page("CarePlan", text)
+        old = {"start": "2020-01-01", "end": "2020-01-01"}
+        shelf.put(*(plan(f"old{number}", status="draft", period=old) for number in range(20)))
+
+        rest = shelf.ids("CarePlan", f"{text}&_count=50&_cursor={first.next}")
+
+        assert [version.resource_id for version in first.matches] == ["c04", "c06", "c08"]
+        assert rest == ["c10", "c12", "c14", "c16", "c18"]
+
     def test_count_matches_of_all_pages(self, shelf: Shelf) -> None:
         assert shelf.page("CarePlan", "status=draft&_count=3").total == 10
         assert shelf.page("CarePlan", "status=draft&_count=3&_total=none").total is None
@@ -106,8 +117,8 @@ class TestPages:
         self, shelf: Shelf, text: str, value: object
     ) -> None:
         cursor = shelf.page("CarePlan", text).next
-        digest, _ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        forged = base64.urlsafe_b64encode(json.dumps([digest, value]).encode()).decode()
+        digest, led, _ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        forged = base64.urlsafe_b64encode(json.dumps([digest, led, value]).encode()).decode()
 
         with pytest.raises(InvalidContent, match="_cursor"):
             shelf.page("CarePlan", f"{text}&_cursor={forged.rstrip('=')}")
