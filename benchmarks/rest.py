@@ -3,7 +3,8 @@
 One run on one machine, two workers under granian. Each figure of ours stands between two of the
 floor, its ratio is to their mean. First without authentication (diagnostic), then with the token of
 a system of the custodian's own and an audit row for every request, which the floor commits too.
-Peers are measured where the Python that is named, or this one, has them.
+Peers are measured where the Python that is named, or this one, has them:
+`python -m venv PEERS && PEERS/bin/pip install sekmet-fhir fhirstarter uvicorn`.
 """
 
 import contextlib
