@@ -1,6 +1,5 @@
 """/metadata, made from the table of dispatch. Source: R4 http.html#capabilities"""
 
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -28,9 +27,9 @@ REQUESTS = {
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """What is claimed and routed is the same on every database."""
-    return f"sqlite:///{tmp_path / 'server.db'}"
+    return sqlite_url
 
 
 class TestCapabilities:

@@ -5,7 +5,6 @@ Without a public URL the base is read from the header Host: R4 http.html#general
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,9 @@ from tests.conformance.support import Api, assert_outcome, goal, patient
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """Names are the same on every database."""
-    return f"sqlite:///{tmp_path / 'server.db'}"
+    return sqlite_url
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from werkzeug.test import TestResponse
@@ -22,8 +21,8 @@ def now() -> Clock:
 
 
 @pytest.fixture
-def bridge(tmp_path: Path, now: Clock) -> Iterator[Bridge]:
-    built = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/server.db"), now=now)
+def bridge(sqlite_url: str, now: Clock) -> Iterator[Bridge]:
+    built = bridges.build(Settings(database_url=sqlite_url), now=now)
     yield built
     built.close()
 
