@@ -1,7 +1,8 @@
 """Notifications of partners: a Bundle with Tasks and Appointments of theirs, or only their names.
 
 Taken are: a subscription notification (R4 backport: `history` with a status Parameters), a message,
-a collection, a transaction or a searchset. What only names a Task makes us look at it at once.
+a collection, a transaction or a searchset. What only names a Task makes us look at it at once; what
+names nothing (R4 subscription.html, rest-hook without payload), at all that are open there.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from fhirbridge.fhir import bundles, references
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Event, Taken
 from fhirbridge.handoffs.feed import route
+from fhirbridge.handoffs.follow import CLOSED
 from fhirbridge.jsontypes import Resource
 from fhirbridge.storage import handoff_keys, handoffs
 
@@ -54,6 +56,16 @@ def notify(bridge: Bridge, partner_name: str, bundle: Resource) -> Notified:
         for handoff_id in looked:
             handoffs.follow_again(session, bridge.custodian.id, handoff_id, at=bridge.now())
     return Notified(tuple(taken), len(looked))
+
+
+def look_again(bridge: Bridge, partner_name: str) -> Notified:
+    """Something has changed there, and we are not told what. Raises NotFound."""
+    with bridge.database.transaction() as session:
+        partner = partners.load(session, bridge, partner_name)
+        count = handoffs.follow_all_again(
+            session, bridge.custodian.id, partner.name, CLOSED, at=bridge.now()
+        )
+    return Notified((), count)
 
 
 def _named(bundle: Resource, base_url: str) -> set[str]:

@@ -163,6 +163,19 @@ def follow_again(session: Session, custodian_id: int, handoff_id: str, *, at: da
     session.execute(sa.update(handoffs).where(_mine(custodian_id, handoff_id)).values(follow_at=at))
 
 
+def follow_all_again(
+    session: Session, custodian_id: int, partner: str, closed: tuple[str, ...], *, at: datetime
+) -> int:
+    """Set when all open Tasks at a partner are to be looked at next; returns how many they are."""
+    changed = session.execute(
+        sa.update(handoffs)
+        .where(handoffs.c.custodian_id == custodian_id, handoffs.c.partner == partner)
+        .where(handoffs.c.task_reference.is_not(None), handoffs.c.status.not_in(closed))
+        .values(follow_at=at)
+    )
+    return changed.rowcount
+
+
 def follow_due_at(session: Session, custodian_id: int, closed: tuple[str, ...]) -> datetime | None:
     """When the next Task is to be looked at; None if none is followed."""
     query = (

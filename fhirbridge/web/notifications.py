@@ -1,9 +1,11 @@
 """`POST /notifications/<partner>`: a partner tells that a Task or an Appointment has changed, or
 asks us for something by a message that brings the Task and its order.
 
-Taken is a Bundle in FHIR JSON from the partner's own client, or from our own systems.
+Taken is a Bundle in FHIR JSON from the partner's own client, or from our own systems, and what a
+rest-hook Subscription of R4 sends: nothing, or the resource, by PUT to `…/<type>/<id>`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
@@ -12,12 +14,12 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.consent.purposes import is_same
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
-from fhirbridge.errors import Forbidden, Issue, NotFound, UnsupportedMedia
+from fhirbridge.errors import Forbidden, InvalidContent, Issue, NotFound, UnsupportedMedia
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Taken
 from fhirbridge.handoffs.messages import asking, take_in
-from fhirbridge.handoffs.notify import notify
+from fhirbridge.handoffs.notify import look_again, notify
 from fhirbridge.interactions.answering import answer
 from fhirbridge.interactions.messages import FhirRequest
 from fhirbridge.jsontypes import Resource
@@ -29,6 +31,7 @@ _TYPES = ("application/fhir+json", "application/json", "")
 def blueprint(bridge: Bridge) -> Blueprint:
     """The route of notifications."""
     routes = Blueprint("notifications", __name__)
+    limit = bridge.settings.max_body_bytes
 
     @routes.post("/notifications/<partner>")
     def take_in(partner: str) -> Response:
@@ -37,23 +40,44 @@ def blueprint(bridge: Bridge) -> Blueprint:
             words = f"The Content-Type of a notification must be {_TYPES[0]}."
             raise UnsupportedMedia(Issue("not-supported", words))
         content = request.get_data(cache=False)
-        bundle = wire.parse(content, max_bytes=bridge.settings.max_body_bytes)
-        asked_for = _take_orders(bridge, auth.caller(), partner, bundle)
-        made = notify(bridge, partner, asked_for.rest)
-        body = {
-            "taken": [
-                {"handoff": one.handoff_id, "result": one.result, "code": one.code or None}
-                for one in (*asked_for.taken, *made.taken)
-            ],
-            "toLookAt": made.to_look_at,
-        }
-        return Response(
-            wire.dump(body),
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        if not content.strip():
+            return _answer((), look_again(bridge, partner).to_look_at)
+        return _take(bridge, partner, wire.parse(content, max_bytes=limit))
+
+    @routes.put("/notifications/<partner>/<resource_type>/<resource_id>")
+    def take_one(partner: str, resource_type: str, resource_id: str) -> Response:
+        """What a rest-hook of R4 sends: the resource itself, to its place under our address."""
+        _check(bridge, auth.caller(), partner)
+        content = request.get_data(cache=False)
+        resource = wire.parse(content, max_bytes=limit)
+        if (resource.get("resourceType"), resource.get("id")) != (resource_type, resource_id):
+            words = "The address names another resource than the body."
+            raise InvalidContent(Issue("value", words, expression=(f"{resource_type}.id",)))
+        bundle = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": resource}]}
+        return _take(bridge, partner, bundle)
 
     return routes
+
+
+def _take(bridge: Bridge, partner: str, bundle: Resource) -> Response:
+    asked_for = _take_orders(bridge, auth.caller(), partner, bundle)
+    made = notify(bridge, partner, asked_for.rest)
+    return _answer((*asked_for.taken, *made.taken), made.to_look_at)
+
+
+def _answer(taken: Iterable[Taken], to_look_at: int) -> Response:
+    body = {
+        "taken": [
+            {"handoff": one.handoff_id, "result": one.result, "code": one.code or None}
+            for one in taken
+        ],
+        "toLookAt": to_look_at,
+    }
+    return Response(
+        wire.dump(body),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,22 @@ def test_a_notification_over_http_is_taken(bridge: Bridge) -> None:
     assert [one.code for one in referrals.list_set_aside(bridge)] == ["unknown-referral"]
 
 
+def test_a_rest_hook_of_r4_is_taken(bridge: Bridge) -> None:
+    with bridge.database.transaction() as session:
+        partners.save(session, bridge, Partner("ehr", "http://127.0.0.1:9/fhir"))
+    client = create_app(bridge).test_client()
+    task = {"resourceType": "Task", "id": "9", "status": "accepted", "intent": "order"}
+    fhir = "application/fhir+json"
+
+    empty = client.post("/notifications/ehr")
+    whole = client.put("/notifications/ehr/Task/9", data=wire.dump(task), content_type=fhir)
+    wrong = client.put("/notifications/ehr/Task/8", data=wire.dump(task), content_type=fhir)
+
+    assert [one.status_code for one in (empty, whole, wrong)] == [200, 200, 400]
+    assert empty.get_json() == {"taken": [], "toLookAt": 0}
+    assert [one.code for one in referrals.list_set_aside(bridge)] == ["unknown-referral"]
+
+
 class TestMessages:
     """A BSeR partner sends one message with all that belongs to the order."""
 

@@ -8,7 +8,7 @@ from fhirbridge.handoffs import closing, referrals
 from fhirbridge.handoffs.answer import Answer, answer
 from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.follow import follow
-from fhirbridge.handoffs.notify import notify
+from fhirbridge.handoffs.notify import look_again, notify
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.handoffs.tasks import circumstances, read
 from fhirbridge.handoffs.worker import drain
@@ -136,6 +136,18 @@ class TestNotifications:
         }
 
         made = notify(bridge, EHR, named)
+        drain(bridge)
+
+        assert made.to_look_at == 1
+        assert state_of(bridge, handoff_id) == "accepted"
+
+    def test_what_names_nothing_makes_us_look_at_all_that_is_open(
+        self, bridge: Bridge, ehr: Ehr
+    ) -> None:
+        handoff_id, task = task_at(ehr, bridge, "unnamed")
+        ehr.put({**task, "status": "accepted"})
+
+        made = look_again(bridge, EHR)
         drain(bridge)
 
         assert made.to_look_at == 1
