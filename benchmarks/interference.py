@@ -229,7 +229,7 @@ class Side:
         return _MARK.sub(lambda one: f"{one[1]}=…{len(one[2])}", text)
 
 
-def run(folder: Path, *, number: int, seed: int) -> tuple[list[str], Counter[str]]:
+def run(folder: Path, *, number: int, seed: int, writes: float) -> tuple[list[str], Counter[str]]:
     """The findings, and how many answers had which status."""
     first, second = folder / "with", folder / "without"
     first.mkdir()
@@ -259,7 +259,7 @@ def run(folder: Path, *, number: int, seed: int) -> tuple[list[str], Counter[str
             )
             for store, url in zip(stores, (one.url, two.url), strict=True)
         ]
-        for asked in hostile.requests(number):
+        for asked in hostile.requests(number, writes=writes):
             answers = [side.ask(asked, since) for side in sides]
             statuses[answers[0].partition("\n")[0]] += 1
             if answers[0] != answers[1]:
@@ -283,10 +283,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--writes", type=float, default=0.12, help="share of requests")
     given = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        findings, statuses = run(Path(folder), number=given.requests, seed=given.seed)
+        findings, statuses = run(
+            Path(folder), number=given.requests, seed=given.seed, writes=given.writes
+        )
     for finding in findings[:40]:
         print(finding, "\n")
     seconds = time.monotonic() - started

@@ -21,7 +21,6 @@ from fhirbridge.search.parameter_types.uri import UriValue
 from fhirbridge.search.values import extract
 
 Resource = dict[str, Any]
-_WRITES = 0.12  # of all requests; they come last
 _PREFIXES = ("", "ge", "lt", "ne", "sa", "eb")
 
 
@@ -60,16 +59,17 @@ class Hostile:
                 name = found.parameter.partition(":")[0]
                 self.values.setdefault(name, []).append(_text(found.value))
 
-    def requests(self, number: int) -> Iterator[Asked]:
-        """This many, the writes last."""
+    def requests(self, number: int, *, writes: float) -> Iterator[Asked]:
+        """This many; `writes` is the share of the last ones, in which every other one writes."""
         readers = [self.instance, self.search, self.search, self.search, self.chain, self.history]
-        for _ in range(int(number * (1 - _WRITES))):
+        for _ in range(int(number * (1 - writes))):
             made = self.chance.choice(readers)()
             method = "HEAD" if self.chance.random() < 0.1 else "GET"
             yield Asked(method, made, headers=self.conditions())
-        for _ in range(int(number * _WRITES / 2)):
+        for _ in range(int(number * writes / 2)):
             yield self.write()
-            yield Asked("GET", self.chance.choice(readers)())
+            # what is new has ids by chance, by which searches are ordered
+            yield Asked("GET", self.chance.choice((self.instance, self.history))())
 
     def conditions(self) -> dict[str, str]:
         if self.chance.random() < 0.75:
