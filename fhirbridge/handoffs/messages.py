@@ -7,7 +7,7 @@ as the partner could have written them by REST. Source: domain.md 1.5; R4 messag
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
-from uuid import uuid5
+from uuid import uuid4, uuid5
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.fhir import bundles, references, wire
@@ -125,18 +125,28 @@ def _transaction(bridge: Bridge, partner: Partner, entries: list[BundleEntry]) -
     names: dict[str, str] = {}
     for one in entries:
         resource = one.resource or {}
-        here = one.full_url or f"{partner.base_url}/{resource['resourceType']}/{resource.get('id')}"
-        name = uuid5(bridge.custodian.namespace, f"{partner.name} {here}").urn
-        names[here] = name
+        there = _place(one, partner)
+        if not there:
+            continue
+        name = uuid5(bridge.custodian.namespace, f"{partner.name} {there}").urn
+        names[there] = name
         if resource.get("id"):
             names.setdefault(f"{resource['resourceType']}/{resource['id']}", name)
     return bundles.transaction(_create(one, names, partner) for one in entries)
 
 
+def _place(entry: BundleEntry, partner: Partner) -> str:
+    """What an entry is called there; "" for one without a name, to which nothing refers."""
+    resource = entry.resource or {}
+    if entry.full_url or not resource.get("id"):
+        return entry.full_url
+    return f"{partner.base_url}/{resource['resourceType']}/{resource['id']}"
+
+
 def _create(entry: BundleEntry, names: Mapping[str, str], partner: Partner) -> JsonObject:
     resource = dict(entry.resource or {})
     resource_type = str(resource["resourceType"])
-    here = entry.full_url or f"{partner.base_url}/{resource_type}/{resource.get('id')}"
+    there = _place(entry, partner)
     resource = references.rewrite(resource, _links(resource, entry.full_url, names, partner))
     meta = {
         name: one
@@ -152,11 +162,14 @@ def _create(entry: BundleEntry, names: Mapping[str, str], partner: Partner) -> J
         value = resource.get("identifier")
         listed = value if isinstance(value, list) else [value] if value else []
         told = next((one for one in listed if one.get("system") and one.get("value")), None)
-        if told is None:
-            told = {"system": URL, "value": here}
+        if told is None and there:
+            told = {"system": URL, "value": there}
             resource["identifier"] = told if element.max == 1 else [*listed, told]
-        condition = f"identifier={quote(told['system'], safe=':/')}|{quote(told['value'], safe='')}"
-    return bundles.create_entry(resource, full_url=names[here], if_none_exist=condition)
+        if told is not None:
+            value = quote(told["value"], safe="")
+            condition = f"identifier={quote(told['system'], safe=':/')}|{value}"
+    full_url = names.get(there) or uuid4().urn
+    return bundles.create_entry(resource, full_url=full_url, if_none_exist=condition)
 
 
 def _links(

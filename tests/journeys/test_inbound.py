@@ -324,6 +324,21 @@ class TestMessages:
         assert answered.status_code == 200, answered.get_data(as_text=True)
         return wire.parse(answered.get_data())
 
+    def test_what_has_no_name_in_a_message_is_never_taken_for_another(self, bridge: Bridge) -> None:
+        for number in (1, 2):
+            body = self.message("base", f"urn:uuid:00000000-0000-4000-8000-{number:011}{{1}}")
+            task = next(
+                one["resource"]
+                for one in body["entry"]
+                if one["resource"]["resourceType"] == "Task"
+            )
+            task["id"] = f"t{number}"
+            found = {"resourceType": "Observation", "status": "final", "code": {"text": "found"}}
+            body["entry"] += [{"resource": found}, {"resource": found}]
+            self.post(bridge, body)
+
+        assert ask(bridge, "GET", "Observation")["total"] == 4
+
     @pytest.mark.parametrize("shape", list(PROFILES))
     @pytest.mark.parametrize("fullurl", ["https://ehr.example/fhir/{0}", "urn:uuid:{1}"])
     def test_a_new_order_in_a_message_becomes_a_document(
