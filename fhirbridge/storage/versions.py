@@ -68,9 +68,7 @@ COLUMNS = (
 )
 
 _feed = tables.feed.c
-_NEXT_SEQ = Statement(
-    sa.update(tables.feed).values(seq=_feed.seq + sa.literal_column("1")).returning(_feed.seq)
-)
+_LAST_SEQ = Statement(sa.select(_feed.seq))
 _ADVANCE = Statement(sa.update(tables.feed).values(seq=bindparam("reached")))
 _INSERT_RESOURCE = Statement(
     sa.insert(tables.resources),
@@ -149,13 +147,12 @@ def version_of(row: Row) -> ResourceVersion:
 
 def next_seq(session: Session) -> int:
     """The number of the next version; writers are serialised, so nobody else gets it."""
-    if session.seq:
-        session.seq += 1
-        session.put(_ADVANCE, (session.seq,))
-    else:
-        row = session.row(_NEXT_SEQ)
+    if not session.seq:
+        row = session.row(_LAST_SEQ)
         assert row is not None  # noqa: S101
         session.seq = int(row[0])
+    session.seq += 1
+    session.put(_ADVANCE, (session.seq,))
     return session.seq
 
 
