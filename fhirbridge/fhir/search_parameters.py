@@ -39,7 +39,8 @@ class SearchParameter:
     `name` identifies it everywhere, also in the index: `CarePlan.category`, and `Resource._tag`
     for those that every type has. `targets` are the types a reference may point to; empty means
     any. `is_single`: a resource has one value at most. `is_point`: dates that cover a year at
-    most, being no periods; `is_instant`: that cover a second. `is_canonical`: references that name what they mean by its URL.
+    most, being no periods; `is_instant`: that cover a second. `is_canonical`: references that name
+    what they mean by its URL.
     """
 
     name: str
