@@ -154,7 +154,11 @@ class Database:
                         raise
                     discard(session)
             session = self._backend.reader()
-            begin(session)
+            try:
+                begin(session)
+            except BaseException:
+                discard(session)
+                raise
             return session
         except BaseException as exc:
             if self._backend.is_fault_of_database(exc):

@@ -90,14 +90,14 @@ class Writer:
             raise RuntimeError("A transaction was opened inside a transaction.")
         item = _Item(write, content)
         self._items.append(item)
-        try:
-            with self._turn:
+        with self._turn:
+            try:
                 if item.group is None:
                     self._write_items()
-        except BaseException:
-            if item.group is None:
-                self._items.remove(item)
-            raise
+            except BaseException:
+                if item.group is None:  # it waits still, and nobody else takes it meanwhile
+                    self._items.remove(item)
+                raise
         assert item.group is not None  # noqa: S101
         self._await(item.group)
 
@@ -174,7 +174,11 @@ class Writer:
                     discard(self._session)
                     self._session = None
             session = self._connect()
-            self._backend.begin_write(session)
+            try:
+                self._backend.begin_write(session)
+            except BaseException:
+                discard(session)
+                raise
             return session
         except BaseException as exc:
             raise self._unavailable(exc) from exc

@@ -182,6 +182,25 @@ class TestGroups:
             insert(session, "a")
         assert names(database) == {"a"}
 
+    def test_connection_that_cannot_begin_is_closed(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        backend = database._backend
+        opened: list[Session] = []
+
+        def connect() -> Session:
+            opened.append(backend.writer())
+            return opened[-1]
+
+        def fail(session: Session) -> None:
+            raise OSError
+
+        monkeypatch.setattr(backend, "begin_write", fail)
+        with pytest.raises(Unavailable), Writer(backend, connect).transaction():
+            pass
+
+        assert [session.connection.closed for session in opened] == [True]
+
     def test_processes_take_turns(self, database: Database) -> None:
         url = database.engine.url.render_as_string(hide_password=False)
         context = multiprocessing.get_context("spawn")
