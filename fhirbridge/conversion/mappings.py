@@ -40,9 +40,7 @@ def _compile(packs: MappingABC[Kind, Pack]) -> dict[Kind, Mapping]:
     found = [issue for _, issues in results.values() for issue in issues]
     if found:
         raise MappingFault(*found)
-    return {
-        kind: compile_pack(pack, shape(kind), results[kind][0]) for kind, pack in packs.items()
-    }
+    return {kind: compile_pack(pack, shape(kind), results[kind][0]) for kind, pack in packs.items()}
 
 
 @cache
