@@ -15,7 +15,7 @@ from fhirbridge.fhir import references
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.native.documents import Kind, schema_of
 from fhirbridge.partners.client import PartnerClient, unreachable
-from fhirbridge.partners.http import Answer
+from fhirbridge.partners.http import Answer, Exchange
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.verdict import read_body
 from fhirbridge.storage import partners as rows
@@ -36,6 +36,8 @@ _REGISTERS = frozenset(
     {"Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService"}
 )
 _MOST_READS = 100
+# Answers by which an EHR says that it has this not, or not for us.
+_NOT_OFFERED = frozenset({400, 403, 404, 405, 410, 501})
 # "known": it is of a system whose document is here; "incomplete": it lacks what it must have
 Stored = Literal["", "created", "updated", "unchanged", "known", "incomplete"]
 
@@ -71,7 +73,7 @@ def pull(bridge: Bridge, partner: Partner, patient: str) -> list[Pulled]:
     """Every plan and referral of a patient at a partner; `patient` is `system|value` or an id.
 
     Nothing is stored. Raises NotFound for an unknown patient, Conflict if several have the
-    identifier, PartnerUnreachable if the partner does not answer.
+    identifier, PartnerUnreachable if the partner leaves a question without an answer.
     """
     with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
         found = _fetch(client, partner.name, _patient(client, partner.name, patient))
@@ -117,7 +119,10 @@ def _fetch(client: PartnerClient, name: str, patient: str) -> dict[str, Resource
     found = {patient: body}
     for resource_type, parameter in _SEARCHES.items():
         matches = client.search_all(resource_type, [(parameter, patient)])
-        for one in matches if isinstance(matches, list) else []:
+        if not isinstance(matches, list):
+            _refuse_gap(matches, name)
+            continue
+        for one in matches:
             found[f"{resource_type}/{one.get('id')}"] = one
     waiting = _registers(found.values())
     for _ in range(_MOST_READS):
@@ -128,9 +133,20 @@ def _fetch(client: PartnerClient, name: str, patient: str) -> dict[str, Resource
         read = (
             read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None
         )
+        if read is None:
+            _refuse_gap(exchange, name)
         found[reference] = read or {}
         waiting += _registers([read] if read else [])
     return {reference: one for reference, one in found.items() if one}
+
+
+def _refuse_gap(exchange: Exchange, name: str) -> None:
+    """Raise PartnerUnreachable for what may be there, and only now was not given.
+
+    Kept without it, a document would lose what the next pull finds again.
+    """
+    if not isinstance(exchange, Answer) or exchange.status not in _NOT_OFFERED:
+        raise unreachable(exchange, name)
 
 
 def _registers(resources: Iterable[Resource]) -> list[str]:

@@ -20,6 +20,7 @@ from fhirbridge.documents.stored import circumstances_of, prepare_as
 from fhirbridge.errors import InvalidContent
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.narrative import narrate
+from fhirbridge.fhir.primitives import is_instant
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.native.documents import OWN_IDS
 from fhirbridge.partners.registry import Partner
@@ -152,7 +153,7 @@ def _author(practitioner: Resource, organization: str) -> JsonObject:
 def _changed_at(found: Iterable[Resource]) -> str:
     """When the EHR last changed any of it."""
     times = [str((one.get("meta") or {}).get("lastUpdated") or "") for one in found]
-    known = [(datetime.fromisoformat(one), one) for one in times if one]
+    known = [(datetime.fromisoformat(one), one) for one in times if is_instant(one)]
     return max(known)[1] if known else ""
 
 

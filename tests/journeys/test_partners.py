@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ import responses
 from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
+from fhirbridge.documents.pull import pull
+from fhirbridge.documents.taking import keep
+from fhirbridge.errors import PartnerUnreachable
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners, referrals, view
 from fhirbridge.handoffs.answer import Answer, answer
@@ -210,3 +214,40 @@ def test_a_diff_names_every_rung_and_what_is_lost_on_it() -> None:
     assert all(one.losses for one in shown if not one.offered)
     assert "Goal (1): the partner does not have this type." in found
     assert "Patient (1): no conditional create." in found
+
+
+@pytest.mark.parametrize(("status", "is_told"), [(503, False), (429, False), (403, True)])
+@responses.activate
+def test_pull_takes_no_silence_for_an_empty_list(
+    bridge: Bridge, status: int, is_told: bool
+) -> None:
+    """A plan that is kept without its goals would lose them."""
+    plan = {"resourceType": "CarePlan", "id": "1", "status": "active", "intent": "plan"}
+    plan["subject"] = {"reference": "Patient/1"}
+    bundle = {"resourceType": "Bundle", "type": "searchset"}
+    full = {**bundle, "entry": [{"resource": plan}]}
+    responses.get(f"{BASE}/Patient/1", json={"resourceType": "Patient", "id": "1"})
+    responses.get(f"{BASE}/CarePlan", json=full)
+    responses.get(f"{BASE}/Goal", status=status, json={"resourceType": "OperationOutcome"})
+    responses.get(re.compile(rf"{BASE}/.*"), json=bundle)
+
+    try:
+        found = len(pull(bridge, Partner("ehr", BASE), "1"))
+    except PartnerUnreachable:
+        found = 0
+
+    assert found == int(is_told)
+
+
+@responses.activate
+def test_pull_keeps_what_an_ehr_dates_as_no_instant(bridge: Bridge) -> None:
+    patient = {"resourceType": "Patient", "id": "1", "meta": {"lastUpdated": "2026-01-01"}}
+    plan = {"resourceType": "CarePlan", "id": "1", "status": "active", "intent": "plan"}
+    plan |= {"subject": {"reference": "Patient/1"}, "meta": {"lastUpdated": "yesterday"}}
+    bundle = {"resourceType": "Bundle", "type": "searchset"}
+    responses.get(f"{BASE}/Patient/1", json=patient)
+    responses.get(f"{BASE}/CarePlan", json={**bundle, "entry": [{"resource": plan}]})
+    responses.get(re.compile(rf"{BASE}/.*"), json=bundle)
+    ehr = Partner("ehr", BASE)
+
+    assert [keep(bridge, ehr, one).stored for one in pull(bridge, ehr, "1")] != []
