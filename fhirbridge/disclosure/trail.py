@@ -4,7 +4,8 @@ The row holds who asked, for what, which patients and resources, by which consen
 Source: 42 CFR 2.16, 2.25, 2.51; design.md section 9
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fhirbridge.disclosure.gate import Gate
@@ -38,6 +39,21 @@ class Trail:
         self._consents: set[str] = set()
         self._is_emergency = False
         self._withheld = 0
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Forget what an entry of a batch noted if it is taken back: nothing of it was, or left."""
+        if not self.is_shared:
+            yield
+            return
+        noted = (self._shown, self._written, self._resources, self._received)
+        self._shown, self._written = set(self._shown), set(self._written)
+        self._resources, self._received = dict(self._resources), dict(self._received)
+        try:
+            yield
+        except BaseException:
+            self._shown, self._written, self._resources, self._received = noted
+            raise
 
     @property
     def discloses(self) -> bool:

@@ -88,7 +88,7 @@ class Context:
         if self.unit is not None:
             yield self.unit
             return
-        with self.bridge.database.transaction() as session:
+        with self.trail.writing(), self.bridge.database.transaction() as session:
             unit = Unit(
                 session,
                 self._circumstances(),

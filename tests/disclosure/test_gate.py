@@ -314,3 +314,36 @@ def test_nothing_in_an_answer_tells_of_patients_who_are_hidden(tmp_path: Path) -
 
     assert disclosed[0] == []
     assert {each.patients for each in disclosed[1]} == {(patient,)}
+
+
+def test_a_patch_that_is_refused_in_a_batch_discloses_nothing(store: Store, patient: str) -> None:
+    found = store.get(f"Appointment?actor={patient}&_count=1").body["entry"][0]["resource"]
+    before = len(audits.accounting(store.bridge, patient))
+    patch = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {
+                "name": "operation",
+                "part": [
+                    {"name": "type", "valueCode": "add"},
+                    {"name": "path", "valueString": "Appointment"},
+                    {"name": "name", "valueString": "reasonReference"},
+                    {"name": "value", "valueReference": {"reference": "Condition/nobody"}},
+                ],
+            }
+        ],
+    }
+    request = {"method": "PATCH", "url": f"Appointment/{found['id']}"}
+
+    answered = store.ask(
+        "POST",
+        "",
+        {
+            "resourceType": "Bundle",
+            "type": "batch",
+            "entry": [{"request": request, "resource": patch}],
+        },
+    )
+
+    assert answered.body["entry"][0]["response"]["status"].startswith("422")
+    assert len(audits.accounting(store.bridge, patient)) == before
