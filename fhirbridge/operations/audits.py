@@ -6,7 +6,7 @@ Source: 42 CFR 2.16, 2.25, 2.51; 45 CFR 164.404
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fhirbridge.bridge import Bridge
@@ -86,6 +86,11 @@ def accounting(
             patient_key=key_of(reference),
             since=since or bridge.now() - _YEARS,
         )
+        # Whom else a search showed is no business of this patient's.
+        found = [
+            replace(each, patients=tuple(name for name in each.patients if name == reference))
+            for each in found
+        ]
         if not designated:
             return found
         return [each for each in found if _is_designated(session, bridge, each)]

@@ -444,3 +444,16 @@ def test_the_rule_holds(world: World, number: int) -> None:
 
 def test_no_row_is_left_out() -> None:
     assert sorted(ROWS) == list(range(1, 26))
+
+
+def test_the_accounting_of_a_patient_names_no_other(world: World) -> None:
+    world.clock.at = NOW
+    one, other = world.person(), world.person()
+    for each in (one, other):
+        world.sign(each)
+
+    found = world.get(f"MedicationRequest?patient={one},{other}").references
+
+    assert sorted(found) == sorted((f"MedicationRequest/m-{one}", f"MedicationRequest/m-{other}"))
+    [disclosed] = audits.accounting(world.bridge, one)
+    assert disclosed.patients == (f"Patient/{one}",)
