@@ -29,7 +29,7 @@ COMMANDS = {
     "partner": "Register partners, see what they can do and what they would lose.",
     "patient": "Link patients of our documents with patients that came from outside.",
     "plan": "Begin plans.",
-    "pull": "Fetch a patient's plans and referrals from PARTNER, store and print them as documents.",
+    "pull": "Fetch a patient's plans and referrals from PARTNER; store and print documents.",
     "remap": "Convert stored documents again that another mapping pack made.",
     "sandbox": "Try out FHIR servers with data of nobody.",
     "send": "Hand a document over to PARTNER: a file, or a stored one by its record id.",

@@ -26,7 +26,7 @@ from fhirbridge.fhir import wire
 @click.option("--dry-run", is_flag=True, help="Only print what would be stored.")
 @click.option("--json", "as_json", is_flag=True, help="Documents and findings in one JSON list.")
 def command(partner: str, patient: str, out: Path | None, dry_run: bool, as_json: bool) -> int:
-    """Fetch a patient's plans and referrals from PARTNER, store and print them as documents.
+    """Fetch a patient's plans and referrals from PARTNER; store and print documents.
 
     The same again changes nothing. Exit code 1 if something could not be represented.
     """
