@@ -6,7 +6,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -59,23 +59,19 @@ class Database:
         """Write an item durably, with those that others have meanwhile for the same function."""
         self._writer.together(write, item)
 
-    @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(self) -> AbstractContextManager[Session]:
         """Read: one snapshot, as of the first statement inside."""
-        session = self._reader(self._backend.begin_read)
-        try:
-            yield session
-        except BaseException as exc:
-            if self._backend.is_lost(session):
-                raise _unavailable() from exc
-            raise
-        finally:
-            self._put_back(session)
+        return self._reading(self._backend.begin_read, self._put_back)
+
+    def glance(self) -> AbstractContextManager[Session]:
+        """Read with one statement: it is a snapshot by itself, without begin and end."""
+        return self._reading(self._backend.prepare_glance, self._keep)
 
     @contextmanager
-    def glance(self) -> Iterator[Session]:
-        """Read with one statement: it is a snapshot by itself, without begin and end."""
-        session = self._reader(self._backend.prepare_glance)
+    def _reading(
+        self, begin: Callable[[Session], None], end: Callable[[Session], None]
+    ) -> Iterator[Session]:
+        session = self._reader(begin)
         try:
             yield session
         except BaseException as exc:
@@ -83,7 +79,7 @@ class Database:
                 raise _unavailable() from exc
             raise
         finally:
-            self._keep(session)
+            end(session)
 
     def act_for(self, custodian: Custodian) -> None:
         """Show only the rows of this custodian from now on, where the database can enforce it."""

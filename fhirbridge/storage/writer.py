@@ -5,7 +5,7 @@ works inside a savepoint of the open transaction, hands over to the next, and wa
 commits for all. An error rolls back its own savepoint only. Nobody returns before the commit.
 
 What needs nothing but to be written (`together`) waits in a list, and whoever has the turn writes
-all of it at once.
+all of it at once, inside one savepoint.
 
 Between processes, the backend gives one turn after the other.
 """
@@ -37,14 +37,15 @@ class _Group:
 
 
 class _Item:
-    """Something to be written together with others; `group` once somebody has done so."""
+    """Something to be written together with others; `group` or `error` once that was done."""
 
-    __slots__ = ("content", "group", "write")
+    __slots__ = ("content", "error", "group", "write")
 
     def __init__(self, write: Callable[[Session, list[Any]], object], content: Any) -> None:
         self.write = write
         self.content = content
         self.group: _Group | None = None
+        self.error: BaseException | None = None
 
 
 def discard(session: Session) -> None:
@@ -99,6 +100,8 @@ class Writer:
                     self._items.remove(item)
                 raise
         assert item.group is not None  # noqa: S101
+        if item.error is not None:
+            raise self._unavailable(item.error) from item.error
         self._await(item.group)
 
     def close(self) -> None:
@@ -136,20 +139,21 @@ class Writer:
     def _write_items(self) -> None:
         """Write what waits in the list, and commit unless somebody else is about to."""
         session, group = self._open()
-        by_write: dict[Callable[[Session, list[Any]], object], list[Any]] = {}
+        by_write: dict[Callable[[Session, list[Any]], object], list[_Item]] = {}
         while self._items:
             item = self._items.popleft()
             item.group = group
-            by_write.setdefault(item.write, []).append(item.content)
-            group.size += 1
-        try:
-            for write, contents in by_write.items():
-                write(session, contents)
-            session.flush()
-        except BaseException as exc:
-            session.forget()
-            self._finish(session, group, error=exc)
-            return
+            by_write.setdefault(item.write, []).append(item)
+        for write, items in by_write.items():
+            self._mark(session, group)
+            try:
+                write(session, [item.content for item in items])
+                session.flush()
+            except BaseException as exc:
+                session.forget()
+                for item in items:
+                    item.error = exc
+            self._unmark(session, group, keep=len(items) if items[0].error is None else 0)
         if self._waiting == 0 or group.size >= MAX_GROUP:
             self._finish(session, group)
 
@@ -157,6 +161,19 @@ class Writer:
         try:
             session.driver.execute("SAVEPOINT caller")
         except BaseException as exc:
+            self._finish(session, group, error=exc)
+            raise self._unavailable(exc) from exc
+
+    def _unmark(self, session: Session, group: _Group, *, keep: int) -> None:
+        """Keep what so many have written since `_mark`, or nothing of it."""
+        try:
+            if not keep:
+                session.driver.execute("ROLLBACK TO caller")
+            session.driver.execute("RELEASE caller")
+            group.size += keep
+        except BaseException as exc:
+            # The database gave up the whole transaction (disk full, connection lost): nobody is
+            # committed.
             self._finish(session, group, error=exc)
             raise self._unavailable(exc) from exc
 
@@ -185,16 +202,7 @@ class Writer:
 
     def _leave(self, session: Session, group: _Group, *, keep: bool) -> None:
         try:
-            try:
-                if not keep:
-                    session.driver.execute("ROLLBACK TO caller")
-                session.driver.execute("RELEASE caller")
-                group.size += keep
-            except BaseException as exc:
-                # The database gave up the whole transaction (disk full, connection lost): nobody
-                # is committed.
-                self._finish(session, group, error=exc)
-                raise self._unavailable(exc) from exc
+            self._unmark(session, group, keep=int(keep))
             if self._waiting == 0 or group.size >= MAX_GROUP:
                 self._finish(session, group)
         finally:
@@ -211,14 +219,24 @@ class Writer:
             else:
                 self._undo(session)
         except BaseException as exc:
-            error = exc
+            error = error or exc
+            self._abandon(session)
+        finally:
+            group.error = error
+            self._group = None
+            self._backend.end_write()
+            group.done.set()
+
+    def _abandon(self, session: Session) -> None:
+        """Undo, at worst with the connection: nothing of it may be committed by the next."""
+        try:
             self._undo(session)
-        group.error = error
-        self._group = None
-        self._backend.end_write()
-        group.done.set()
+        except BaseException:
+            self._session = None
+            discard(session)
 
     def _undo(self, session: Session) -> None:
+        """Roll back what is not committed."""
         if self._backend.in_transaction(session):
             session.driver.execute("ROLLBACK")
 

@@ -155,6 +155,27 @@ class TestGroups:
 
         assert seen_by_others == [True] * 160
 
+    def test_what_cannot_be_undone_is_not_committed_by_the_next(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        finish = Writer._finish
+
+        def broken(self: Writer, session: Session, group: object, **kwargs: object) -> None:
+            finish(self, session, group, error=OSError("disk full"))  # type: ignore[arg-type]
+
+        def no_undo(self: Writer, session: Session) -> None:
+            raise OSError("disk full")
+
+        monkeypatch.setattr(Writer, "_finish", broken)
+        monkeypatch.setattr(Writer, "_undo", no_undo)
+        with pytest.raises(Unavailable), database.transaction() as session:
+            insert(session, "a")
+        monkeypatch.undo()
+
+        with database.transaction() as session:
+            insert(session, "b")
+        assert names(database) == {"b"}
+
     def test_lost_commit_fails_every_member(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -253,6 +274,31 @@ class TestTogether:
         assert isinstance(caught.value.__cause__, OSError)
         database.together(lambda session, found: insert(session, found[0]), "b")
         assert names(database) == {"b"}
+
+    def test_failing_batch_does_not_harm_the_others(self, database: Database) -> None:
+        def good(session: Session, found: list[str]) -> None:
+            for name in found:
+                insert(session, name)
+
+        def bad(session: Session, found: list[str]) -> None:
+            good(session, found)
+            raise OSError("disk full")
+
+        refused: list[str] = []
+
+        def work(worker: int) -> None:
+            for number in range(10):
+                name = f"{worker}-{number}"
+                try:
+                    database.together(good if worker % 2 else bad, name)
+                except Unavailable:
+                    refused.append(name)
+
+        run_in_threads(work, 8)
+
+        assert {name[0] for name in refused} == {"0", "2", "4", "6"}
+        assert len(refused) == 40
+        assert names(database) == {f"{w}-{n}" for w in (1, 3, 5, 7) for n in range(10)}
 
     def test_locked_database_is_unavailable(self, database: Database) -> None:
         with locked(database), pytest.raises(Unavailable):
