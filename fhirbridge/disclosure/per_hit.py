@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeGuard
 
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import wire
-from fhirbridge.search.clauses import AnyOf, Chain, Clause, Has, Missing, SearchClause
+from fhirbridge.search.clauses import AnyOf, Chain, Clause, Has, Missing, OfType, SearchClause
 from fhirbridge.search.criteria import Criterion
 from fhirbridge.search.parameter_types.date import DateCriterion
 from fhirbridge.search.parameter_types.prefixes import Prefix
@@ -94,8 +94,9 @@ def split(query: SearchQuery) -> PerHit:
             labels.append(clause)
             continue
         if not _is_timed(clause):
-            if _mentions(clause):
-                raise _refused("Only for the custodian's own systems can it stand in a chain.")
+            if name := _mentioned(clause):
+                words = "Only for the custodian's own systems can it stand in a chain."
+                raise _refused(words, name)
             kept.append(clause)
             continue
         groups = tuple(map(_dates, (clause.criteria, *clause.also)))
@@ -104,6 +105,8 @@ def split(query: SearchQuery) -> PerHit:
         if rising:
             kept.append(replace(clause, criteria=rising[0], also=tuple(rising[1:])))
     names = [key.parameter.name for key in query.sort]
+    if _SECURITY in names:
+        raise _refused("Only the custodian's own systems sort by it.", _SECURITY)
     if LAST_UPDATED not in names:
         return PerHit(replace(query, clauses=tuple(kept)), tuple(criteria), tuple(labels))
     if names[0] != LAST_UPDATED or set(names[1:]) - {_ID}:
@@ -120,19 +123,21 @@ def _dates(criteria: Sequence[Criterion]) -> tuple[DateCriterion, ...]:
     return tuple(each for each in criteria if isinstance(each, DateCriterion))
 
 
-def _mentions(clause: SearchClause) -> bool:
-    """Whether a condition asks inside of it when something changed."""
+def _mentioned(clause: SearchClause) -> str:
+    """What a condition asks inside of it that the database does not know as the caller does."""
     match clause:
-        case Clause():
-            return _is_timed(clause)
+        case Clause(parameter=parameter) if parameter.name in (LAST_UPDATED, _SECURITY):
+            return parameter.name
+        case Missing(parameter=parameter) if parameter.name == _SECURITY:
+            return parameter.name
         case Chain(links=links):
-            return any(_mentions(link.clause) for link in links)
+            return next(filter(None, (_mentioned(link.clause) for link in links)), "")
         case Has(link=link):
-            return _mentions(link.clause)
-        case AnyOf(clauses=clauses):
-            return any(map(_mentions, clauses))
+            return _mentioned(link.clause)
+        case AnyOf(clauses=clauses) | OfType(clauses=clauses):
+            return next(filter(None, map(_mentioned, clauses)), "")
         case _:
-            return False
+            return ""
 
 
 def _holds(criterion: DateCriterion, at: int) -> bool:
@@ -164,6 +169,6 @@ def _has_label(clause: Clause | Missing, found: list[tuple[str, str]]) -> bool:
     return has_any != clause.negated
 
 
-def _refused(why: str) -> InvalidContent:
-    text = f"'_lastUpdated' cannot be used like this here. {why}"
+def _refused(why: str, name: str = LAST_UPDATED) -> InvalidContent:
+    text = f"'{name.rpartition('.')[-1]}' cannot be used like this here. {why}"
     return InvalidContent(Issue("not-supported", text))

@@ -263,6 +263,25 @@ def test_labels_that_leave_can_be_searched_for(store: Store, patient: str) -> No
     assert store.get(f"CarePlan?_security={part2}", STRANGER).body["total"] == 0
 
 
+@pytest.mark.parametrize(
+    "search",
+    [
+        "CarePlan?subject:Patient._security=R",
+        "CarePlan?patient._security:not=R",
+        "CarePlan?patient._security:missing=true",
+        "Patient?_has:CarePlan:subject:_security=R",
+        "Patient?_has:CarePlan:subject:_security:missing=true",
+        "CarePlan?_sort=_security",
+    ],
+)
+def test_labels_that_a_sender_gave_are_not_searched_through(store: Store, search: str) -> None:
+    """Neither a chain nor an order tells a limited caller of labels that do not leave."""
+    found = store.get(search)
+
+    assert found.status == 400
+    assert "_security" in found.body["issue"][0]["diagnostics"]
+
+
 @pytest.mark.parametrize("level", ["nothing", "count", "section"])
 def test_the_policy_says_what_is_told_of_what_stays(tmp_path: Path, level: str) -> None:
     """It does not depend on the question, or one would find out by asking."""
