@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from fhirbridge.bridge import Bridge
 from fhirbridge.conversion.attendance import without_past
 from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
+from fhirbridge.errors import Conflict, Issue
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import partners
-from fhirbridge.handoffs.consenting import check, purpose_of
+from fhirbridge.handoffs.consenting import PURPOSE, check, purpose_of
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.handoffs.package import code_of, sealed
 from fhirbridge.handoffs.tasks import keep_task
@@ -42,8 +43,9 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive, *, purpose: s
     `receive` stores the document inside the transaction it is given and returns what goes out.
     The same version for the same partner is enqueued once; a newer one replaces an older one of
     which nothing was sent. `purpose` is a code of v3-ActReason, treatment for "". Raises NotFound
-    for an unknown partner, InvalidContent for such a purpose, and Forbidden with the reasons if
-    the patient's consents do not permit it: then nothing is stored.
+    for an unknown partner, InvalidContent for such a purpose, Conflict if this version is on its
+    way for another one, and Forbidden with the reasons if the patient's consents do not permit it:
+    then nothing is stored.
     """
     purpose = purpose_of(purpose)
     with bridge.database.transaction() as session:
@@ -61,6 +63,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive, *, purpose: s
             and earlier
             and earlier[0].state in _ON_ITS_WAY
         ):
+            _refuse_another(earlier[0], purpose)
             return Receipt(identity, earlier[0].id, earlier[0].state, is_new=False)
         patient_key = patient_key_of({f"Patient/{packed.patient_id}"})
         details = known.details if known else {}
@@ -90,6 +93,19 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive, *, purpose: s
         )
         outbox_id = outbox.enqueue(session, custodian_id, item, now)
     return Receipt(identity, outbox_id, DeliveryState.QUEUED, is_new=True, replaced=replaced)
+
+
+def _refuse_another(row: outbox_rows.OutboxRow, purpose: str) -> None:
+    """One version goes to a partner for one purpose, which is not changed on the way."""
+    given = str(row.policy.get("purpose") or PURPOSE)
+    if given == purpose:
+        return
+    if row.state is DeliveryState.QUEUED:
+        what = f"Close it (outbox retry {row.id} --close REASON) or hand over a newer version."
+    else:
+        what = "Hand over a newer version."
+    words = f"This version goes to {row.partner} for {given} already (delivery {row.id}). {what}"
+    raise Conflict(Issue("conflict", words))
 
 
 def stamped_policy(partner: Partner, version: int) -> JsonObject:

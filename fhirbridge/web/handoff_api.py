@@ -19,7 +19,7 @@ from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation, Paramete
 from fhirbridge.workflow.words import DeliveryState
 
 _PATH, _TAG = "/handoffs", "handoffs"
-_FIELDS = ("partner", "kind", "recordId", "source", "document", "withPast")
+_FIELDS = ("partner", "kind", "recordId", "source", "document", "withPast", "purpose")
 
 
 def operations(bridge: Bridge) -> Iterator[Operation]:

@@ -17,9 +17,9 @@ from fhirbridge.config import Settings
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.documents.outgoing import Receiving
 from fhirbridge.documents.stored import prepare_as
-from fhirbridge.errors import Forbidden, InvalidContent
+from fhirbridge.errors import Conflict, Forbidden, InvalidContent
 from fhirbridge.fhir.definitions import definitions
-from fhirbridge.handoffs import partners, view
+from fhirbridge.handoffs import partners, repair, view
 from fhirbridge.handoffs.deliver import attempt
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.handoffs.tasks import circumstances
@@ -152,6 +152,27 @@ def test_the_purpose_of_a_handoff_is_decided_and_recorded(
     found = [each["resource"] for each in sent(ehr)["entry"]]
     notes = [note["text"] for each in found for note in each.get("note", ()) if "text" in note]
     assert any("for HPAYMT under Consent/" in text for text in notes)
+    with bridge.database.read() as session:
+        rows = audit.find(session, bridge.custodian.id, action="handoff")
+    assert [row.entry["purpose"] for row in rows] == ["HPAYMT"]
+
+
+def test_a_handoff_on_its_way_keeps_its_purpose(
+    bridge: Bridge, ehr: responses.RequestsMock
+) -> None:
+    accepting(ehr)
+    queued = send(bridge)
+    assert send(bridge, purpose="TREAT") == queued
+    with pytest.raises(Conflict, match=rf"for TREAT already .*outbox retry {queued} --close"):
+        send(bridge, purpose="HPAYMT")
+
+    repair.close(bridge, queued, reason="It is for payment")
+    sent_for_payment = send(bridge, purpose="HPAYMT")
+    attempt(bridge, "worker")
+
+    assert view.show(bridge, sent_for_payment).row.state is DeliveryState.DELIVERED
+    with pytest.raises(Conflict, match=r"for HPAYMT already .*Hand over a newer version"):
+        send(bridge)
     with bridge.database.read() as session:
         rows = audit.find(session, bridge.custodian.id, action="handoff")
     assert [row.entry["purpose"] for row in rows] == ["HPAYMT"]

@@ -303,6 +303,13 @@ class TestHandoffs:
         listed = client.get(f"/api/handoffs?partner={partner}&state=queued,dead").get_json()
         assert [one["handoff"] for one in listed["handoffs"]] == [answer.get_json()["handoff"]]
 
+    def test_a_handoff_has_one_purpose(self, client: FlaskClient, partner: str) -> None:
+        body = {"partner": partner, "document": fixture("aftercare-plan", "mother-of-two")}
+
+        for purpose, status in (("HPAYMT", 202), ("HPAYMT", 200), ("TREAT", 409), ("x", 400)):
+            answer = client.post("/api/handoffs", json={**body, "purpose": purpose})
+            assert answer.status_code == status
+
     def test_preview_of_a_handoff_stores_nothing(self, client: FlaskClient, partner: str) -> None:
         body = {"partner": partner, "document": fixture("aftercare-plan", "mother-of-two")}
 
