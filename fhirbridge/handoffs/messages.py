@@ -13,9 +13,11 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.fhir import bundles, references, wire
 from fhirbridge.fhir.bundles import BundleEntry
 from fhirbridge.fhir.definitions import definitions
+from fhirbridge.fhir.shapes import misshapen
 from fhirbridge.handoffs import inbound
 from fhirbridge.handoffs.events import Event, Taken
 from fhirbridge.handoffs.feed import owners_of
+from fhirbridge.handoffs.notify import refuse
 from fhirbridge.handoffs.tasks import read
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.registry import Partner
@@ -41,7 +43,11 @@ class Asked:
 
 
 def asking(bridge: Bridge, partner: Partner, bundle: Resource) -> Asked | None:
-    """What a partner's Bundle asks of us; None if it only tells of what is known."""
+    """What a partner's Bundle asks of us; None if it only tells of what is known.
+
+    Its Tasks have been checked (`notify.check`). Raises InvalidContent for others to be stored
+    whose form cannot be read.
+    """
     entries = [one for one in bundles.entries_of(bundle) if one.resource is not None]
     with bridge.database.read() as session:
         found = {
@@ -61,9 +67,14 @@ def asking(bridge: Bridge, partner: Partner, bundle: Resource) -> Asked | None:
     known = [
         one
         for one in entries
-        if str(one.resource and one.resource["resourceType"]) not in _FOR_TRANSPORT
+        if str(one.resource and one.resource.get("resourceType")) not in _FOR_TRANSPORT
         and one.index not in again
     ]
+    refuse(
+        issue
+        for one in known
+        for issue in misshapen(one.resource or {}, f"Bundle.entry[{one.index}].resource")
+    )
     places = {
         number: _event(one, partner).reference
         for number, one in enumerate(known)

@@ -5,11 +5,15 @@ a collection, a transaction or a searchset. What only names a Task makes us look
 names nothing (R4 subscription.html, rest-hook without payload), at all that are open there.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import bundles, references
+from fhirbridge.fhir.primitives import is_instant
+from fhirbridge.fhir.shapes import misshapen
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Event, Taken
 from fhirbridge.handoffs.feed import route
@@ -19,6 +23,7 @@ from fhirbridge.storage import handoff_keys, handoffs
 
 _TAKEN_TYPES = ("Task", "Appointment")
 _MOST_ENTRIES = 500
+_MOST_ISSUES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,34 @@ class Notified:
 
     taken: tuple[Taken, ...]
     to_look_at: int
+
+
+def check(bundle: Resource) -> None:
+    """Refuse Tasks and Appointments that cannot be read. Raises InvalidContent."""
+    told = (
+        issue
+        for entry in bundles.entries_of(bundle)
+        if entry.resource is not None
+        for issue in unreadable(entry.resource, f"Bundle.entry[{entry.index}].resource")
+    )
+    refuse(told)
+
+
+def unreadable(resource: Resource, place: str) -> Iterator[Issue]:
+    """Why a Task or an Appointment cannot be read; nothing about what is not read here."""
+    if resource.get("resourceType") not in _TAKEN_TYPES:
+        return
+    yield from misshapen(resource, place)
+    start = resource.get("start")
+    if resource["resourceType"] == "Appointment" and start is not None and not is_instant(start):
+        yield Issue("value", "This must be an instant.", expression=(f"{place}.start",))
+
+
+def refuse(issues: Iterator[Issue]) -> None:
+    """Raise InvalidContent if there are any."""
+    found = list(islice(issues, _MOST_ISSUES))
+    if found:
+        raise InvalidContent(*found)
 
 
 def notify(bridge: Bridge, partner_name: str, bundle: Resource) -> Notified:

@@ -19,7 +19,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Taken
 from fhirbridge.handoffs.messages import asking, take_in
-from fhirbridge.handoffs.notify import look_again, notify
+from fhirbridge.handoffs.notify import check, look_again, notify, refuse, unreadable
 from fhirbridge.interactions.answering import answer
 from fhirbridge.interactions.messages import FhirRequest
 from fhirbridge.jsontypes import Resource
@@ -42,7 +42,9 @@ def blueprint(bridge: Bridge) -> Blueprint:
         content = request.get_data(cache=False)
         if not content.strip():
             return _answer((), look_again(bridge, partner).to_look_at)
-        return _take(bridge, partner, wire.parse(content, max_bytes=limit))
+        bundle = wire.parse(content, max_bytes=limit)
+        check(bundle)
+        return _take(bridge, partner, bundle)
 
     @routes.put("/notifications/<partner>/<resource_type>/<resource_id>")
     def take_one(partner: str, resource_type: str, resource_id: str) -> Response:
@@ -53,6 +55,7 @@ def blueprint(bridge: Bridge) -> Blueprint:
         if (resource.get("resourceType"), resource.get("id")) != (resource_type, resource_id):
             words = "The address names another resource than the body."
             raise InvalidContent(Issue("value", words, expression=(f"{resource_type}.id",)))
+        refuse(unreadable(resource, resource_type))
         bundle = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": resource}]}
         return _take(bridge, partner, bundle)
 

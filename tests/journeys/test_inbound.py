@@ -279,8 +279,12 @@ def test_a_rest_hook_of_r4_is_taken(bridge: Bridge) -> None:
     empty = client.post("/notifications/ehr")
     whole = client.put("/notifications/ehr/Task/9", data=wire.dump(task), content_type=fhir)
     wrong = client.put("/notifications/ehr/Task/8", data=wire.dump(task), content_type=fhir)
+    task["focus"] = "ServiceRequest/1"
+    formless = client.put("/notifications/ehr/Task/9", data=wire.dump(task), content_type=fhir)
 
     assert [one.status_code for one in (empty, whole, wrong)] == [200, 200, 400]
+    assert formless.status_code == 400
+    assert formless.get_json()["issue"][0]["expression"] == ["Task.focus"]
     assert empty.get_json() == {"taken": [], "toLookAt": 0}
     assert [one.code for one in referrals.list_set_aside(bridge)] == ["unknown-referral"]
 
@@ -314,15 +318,16 @@ class TestMessages:
         }
 
     def post(self, bridge: Bridge, body: dict[str, Any]) -> dict[str, Any]:
-        with bridge.database.transaction() as session:
-            partners.save(session, bridge, Partner("ehr", self.URL))
-        answered = (
-            create_app(bridge)
-            .test_client()
-            .post("/notifications/ehr", data=wire.dump(body), content_type="application/fhir+json")
-        )
+        answered = self.told(bridge, body)
         assert answered.status_code == 200, answered.get_data(as_text=True)
         return wire.parse(answered.get_data())
+
+    def told(self, bridge: Bridge, body: dict[str, Any]) -> Any:
+        with bridge.database.transaction() as session:
+            partners.save(session, bridge, Partner("ehr", self.URL))
+        client = create_app(bridge).test_client()
+        fhir = "application/fhir+json"
+        return client.post("/notifications/ehr", data=wire.dump(body), content_type=fhir)
 
     def test_what_has_no_name_in_a_message_is_never_taken_for_another(self, bridge: Bridge) -> None:
         for number in (1, 2):
@@ -356,6 +361,56 @@ class TestMessages:
         assert [one.handoff.id for one in referrals.list_cases(bridge)] == [handoff_id]
         assert referrals.show(bridge, handoff_id).handoff.partner == "ehr"
         assert referrals.list_set_aside(bridge) == []
+
+    @pytest.mark.parametrize(
+        ("number", "said", "place"),
+        [
+            (4, {"focus": "ServiceRequest/2"}, ".focus"),
+            (4, {"meta": "bser"}, ".meta"),
+            (4, {"meta": {"profile": "bser"}}, ".meta.profile"),
+            (4, {"businessStatus": "2.0"}, ".businessStatus"),
+            (4, {"businessStatus": {"coding": ["2.0"]}}, ".businessStatus.coding[0]"),
+            (3, {"identifier": ["x"]}, ".identifier[0]"),
+            (3, {"identifier": [{"system": 7, "value": "x"}]}, ".identifier[0].system"),
+            (3, {"meta": []}, ".meta"),
+            (1, {"resourceType": "Robot"}, ""),
+            (1, {"resourceType": None}, ""),
+        ],
+    )
+    def test_a_message_that_cannot_be_read_is_refused_with_the_place(
+        self, bridge: Bridge, number: int, said: dict[str, Any], place: str
+    ) -> None:
+        body = self.message("base", "https://ehr.example/fhir/{0}")
+        body["entry"][number]["resource"] |= said
+
+        refused = self.told(bridge, body)
+
+        issues = refused.get_json()["issue"]
+        assert refused.status_code == 400
+        assert [one["expression"] for one in issues] == [
+            [f"Bundle.entry[{number}].resource{place}"]
+        ]
+        assert referrals.list_cases(bridge) == []
+
+    def test_what_a_newer_version_says_of_a_visit_is_passed_over(self, bridge: Bridge) -> None:
+        """In R5 the priority is a concept, and the instruction a list of references."""
+        newer = {
+            "resourceType": "Appointment",
+            "id": "5",
+            "status": "booked",
+            "start": "2026-06-02T15:00:00Z",
+            "priority": {"text": "soon"},
+            "patientInstruction": [{"reference": {"reference": "DocumentReference/1"}}],
+            "subject": {"reference": "Patient/0"},
+        }
+        robot = {"resourceType": "Robot", "id": "1", "meta": "x"}
+        body = {"resourceType": "Bundle", "type": "collection"}
+
+        taken = self.told(bridge, body | {"entry": [{"resource": newer}, {"resource": robot}]})
+        newer["start"] = "in June"
+        refused = self.told(bridge, body | {"entry": [{"resource": newer}]})
+
+        assert (taken.status_code, refused.status_code) == (200, 400)
 
     def test_a_repeated_message_changes_nothing_even_after_an_answer(self, bridge: Bridge) -> None:
         message = self.message("bser", "https://ehr.example/fhir/{0}")
