@@ -16,6 +16,7 @@ from fhirbridge.partners.registry import recipient_of
 from fhirbridge.storage import handoff_keys, handoffs, resources
 from fhirbridge.storage import partners as partner_rows
 from fhirbridge.storage.handoffs import HandoffRow
+from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 from fhirbridge.workflow.known import disputed, orders, tokens
@@ -23,22 +24,26 @@ from fhirbridge.workflow.known import disputed, orders, tokens
 TYPES = frozenset({"Task", "Appointment"})
 
 
-def is_strangers(session: Session, custodian_id: int, reference: str, recipient: Recipient) -> bool:
+def is_strangers(
+    session: Session, circumstances: Circumstances, reference: str, recipient: Recipient
+) -> bool:
     """True for the Task of a handoff to which an organization is no party."""
-    handoff_ids = handoff_keys.known_as(session, custodian_id, [reference])
-    return bool(_strange(session, custodian_id, handoff_ids, recipient))
+    handoff_ids = handoff_keys.known_as(session, circumstances.custodian_id, [reference])
+    return bool(_strange(session, circumstances, handoff_ids, recipient))
 
 
 def note_writer(
-    session: Session, custodian_id: int, version: ResourceVersion, recipient: Recipient
+    session: Session, circumstances: Circumstances, version: ResourceVersion, recipient: Recipient
 ) -> None:
     """Note of which handoffs a Task or an Appointment speaks without its writer being a party."""
     resource = wire.parse(version.content)
     key = disputed(version.reference)
-    handoff_keys.forget(session, custodian_id, key)
-    spoken_of = handoff_keys.known_as(session, custodian_id, _keys(resource, version.reference))
-    for handoff_id in _strange(session, custodian_id, spoken_of, recipient):
-        handoff_keys.note(session, custodian_id, handoff_id, [key])
+    handoff_keys.forget(session, circumstances.custodian_id, key)
+    spoken_of = handoff_keys.known_as(
+        session, circumstances.custodian_id, _keys(resource, version.reference)
+    )
+    for handoff_id in _strange(session, circumstances, spoken_of, recipient):
+        handoff_keys.note(session, circumstances.custodian_id, handoff_id, [key])
 
 
 def _keys(resource: Resource, reference: str) -> list[str]:
@@ -48,23 +53,23 @@ def _keys(resource: Resource, reference: str) -> list[str]:
 
 
 def _strange(
-    session: Session, custodian_id: int, handoff_ids: list[str], recipient: Recipient
+    session: Session, circumstances: Circumstances, handoff_ids: list[str], recipient: Recipient
 ) -> list[str]:
     """Those of the handoffs to which the organization is no party."""
     if not handoff_ids:
         return []
-    settings = partner_rows.settings_of(session, custodian_id)
-    found = (handoffs.get(session, custodian_id, one) for one in handoff_ids)
+    settings = partner_rows.settings_of(session, circumstances.custodian_id)
+    found = (handoffs.get(session, circumstances.custodian_id, one) for one in handoff_ids)
     return [
         row.id
         for row in found
-        if row is not None and not _is_party(session, custodian_id, row, settings, recipient)
+        if row is not None and not _is_party(session, circumstances, row, settings, recipient)
     ]
 
 
 def _is_party(
     session: Session,
-    custodian_id: int,
+    circumstances: Circumstances,
     handoff: HandoffRow,
     settings: Mapping[str, JsonObject],
     recipient: Recipient,
@@ -73,27 +78,31 @@ def _is_party(
         known = recipient_of((settings.get(handoff.partner) or {}).get("recipient"))
         return is_same(known or Recipient(handoff.partner), recipient)
     # nobody is registered for who asks us: their Task says who it is
-    task = _read(session, custodian_id, str(handoff.details.get("taskHere") or ""))
-    asking = _meant(session, custodian_id, task.get("requester") or {}, task)
+    task = _read(session, circumstances, str(handoff.details.get("taskHere") or ""))
+    asking = _meant(session, circumstances, task.get("requester") or {}, task)
     if asking.get("resourceType") == "PractitionerRole":
-        asking = _meant(session, custodian_id, asking.get("organization") or {}, asking)
+        asking = _meant(session, circumstances, asking.get("organization") or {}, asking)
     return is_same(recipient_in(asking), recipient)
 
 
 def _meant(
-    session: Session, custodian_id: int, reference: JsonObject, container: Resource
+    session: Session, circumstances: Circumstances, reference: JsonObject, container: Resource
 ) -> Resource:
-    """What a reference means: stored, contained, or no more than it says itself."""
+    """What a reference means: stored here, contained, or no more than it says itself."""
     text = str(reference.get("reference") or "")
     contained = {f"#{one.get('id')}": one for one in container.get("contained") or []}
     named = references.parse(text)
-    stored = references.write(named.resource_type, named.resource_id)
+    stored = ""
+    if named.resource_id and any(
+        references.is_local(named, one) for one in ("", *circumstances.bases)
+    ):
+        stored = references.write(named.resource_type, named.resource_id)
     identifier = reference.get("identifier")
     said = {"name": reference.get("display"), "identifier": [identifier] if identifier else []}
-    return contained.get(text) or _read(session, custodian_id, stored) or said
+    return contained.get(text) or _read(session, circumstances, stored) or said
 
 
-def _read(session: Session, custodian_id: int, reference: str) -> Resource:
+def _read(session: Session, circumstances: Circumstances, reference: str) -> Resource:
     resource_type, _, resource_id = reference.partition("/")
-    found = resources.read(session, custodian_id, resource_type, resource_id)
+    found = resources.read(session, circumstances.custodian_id, resource_type, resource_id)
     return wire.parse(found.content) if found is not None and not found.deleted else {}

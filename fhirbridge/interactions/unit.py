@@ -98,7 +98,7 @@ class Unit:
             self.deleted.pop(version.reference, None)
             self.gate.forget()
             if version.resource_type in MOVING and not self.gate.is_open:
-                note_writer(self.session, self.custodian_id, version, self.gate.recipient)
+                note_writer(self.session, self.circumstances, version, self.gate.recipient)
         # whoever patches is shown the rest
         self.trail.note(self.session, (version,), received=method != "PATCH")
         if self.gate.is_open or current is None:
@@ -136,7 +136,7 @@ class Unit:
         """The Task of a referral is moved by whom it was handed to, or who asked for it."""
         if current is None or current.resource_type != "Task":
             return
-        if is_strangers(self.session, self.custodian_id, current.reference, self.gate.recipient):
+        if is_strangers(self.session, self.circumstances, current.reference, self.gate.recipient):
             words = "The Task of a referral is changed by the organization it was handed to."
             raise Forbidden(Issue("forbidden", words))
 

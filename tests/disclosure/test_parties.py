@@ -19,7 +19,7 @@ from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.native.documents import kind_of
 from fhirbridge.partners.registry import Partner
-from tests.disclosure.support import CLINIC, Store
+from tests.disclosure.support import BASE, CLINIC, Store
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 REFERRAL = "referral/step-up-partial-hospitalization"
@@ -160,7 +160,10 @@ def test_who_asks_us_is_known_by_their_task_where_nobody_is_registered(store: St
 
 
 def test_who_asks_us_may_be_named_in_any_way(store: Store) -> None:
-    """A role, as BSeR has it, a number or a contained organization mean the same clinic."""
+    """A role, as BSeR has it, a number or a contained organization mean the same clinic.
+
+    An organization of another server does not, whatever its id.
+    """
     case = hand(store, to=CLINIC.recipient)
     number = {"system": NPI, "value": "1999999992"}
     clinic = {"resourceType": "Organization", "active": True, "identifier": [number], "name": "C"}
@@ -181,7 +184,10 @@ def test_who_asks_us_may_be_named_in_any_way(store: Store) -> None:
             "subject": {"reference": case.handoff.details["patientHere"]},
         },
     )
+    elsewhere = "https://elsewhere.example/fhir/Organization/c"
     requesters: dict[str, Any] = {
+        "elsewhere": {"reference": elsewhere},
+        "absolute": {"reference": f"{BASE}/Organization/c"},
         "role": {"reference": "PractitionerRole/role"},
         "number": {"type": "Organization", "identifier": number},
         "contained": {"reference": "#c"},
@@ -206,4 +212,6 @@ def test_who_asks_us_may_be_named_in_any_way(store: Store) -> None:
         who = replace(CLINIC, recipient=replace(CLINIC.recipient, identifiers=((NPI, whose),)))
         for name in requesters:
             task = {**store.get(f"Task/{name}", who).body, "status": "cancelled"}
-            assert store.ask("PUT", f"Task/{name}", task, caller=who).status == moved
+            assert store.ask("PUT", f"Task/{name}", task, caller=who).status == (
+                403 if name == "elsewhere" else moved
+            )
