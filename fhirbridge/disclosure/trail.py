@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.manifest import withheld, words
 from fhirbridge.storage import audit
@@ -111,9 +112,11 @@ class Trail:
         caller = self._gate.caller
         entry: dict[str, Any] = {"status": status}
         patients = (self._shown | self._written | self._hidden) - {-1, 0}
+        recipient = caller.recipient or Recipient("")
         given = {
             "client": caller.client_id,
-            "recipient": caller.recipient.name if caller.recipient else "",
+            "recipient": recipient.name,
+            "identifiers": recipient.identifiers,
             "purpose": caller.purpose,
             "reason": caller.reason,
             "actor": caller.actor,

@@ -153,6 +153,7 @@ class Fence:
         entry: JsonObject = {
             "client": gate.caller.client_id,
             "recipient": gate.recipient.name,
+            "identifiers": list(map(list, gate.recipient.identifiers)),
             "purpose": gate.caller.purpose,
             "target": self._handoff_id,
             "policy": bridge_policy(self._bridge),

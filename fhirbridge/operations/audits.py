@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
 from fhirbridge.consent.provisions import flatten
-from fhirbridge.consent.purposes import class_code, folded
+from fhirbridge.consent.purposes import class_code, is_same
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure.knowledge import recipient_in
 from fhirbridge.disclosure.trail import NOT_SHOWN
 from fhirbridge.errors import Conflict, Issue, NotFound
 from fhirbridge.jsontypes import JsonObject
@@ -43,6 +45,7 @@ class Disclosed:
     content_hash: str
     reason: str
     actor: str
+    identifiers: tuple[tuple[str, str], ...] = ()  # the recipient's, not shown
 
     def to_json(self) -> JsonObject:
         """The disclosure for programs; what does not apply is left out."""
@@ -168,23 +171,32 @@ def _disclosed(session: Session, bridge: Bridge, row: AuditRow) -> Disclosed:
         content_hash=str(entry.get("hash", "")),
         reason=str(entry.get("reason", "")),
         actor=str(entry.get("actor", "")),
+        identifiers=tuple((system, value) for system, value in entry.get("identifiers", ())),
     )
 
 
 def _is_designated(session: Session, bridge: Bridge, found: Disclosed) -> bool:
-    """True if no consent by which it left has the recipient's name, and one has a class."""
+    """True if no consent by which it left names the recipient, and one has a class."""
     stored = consents.current(session, bridge.custodian.id, map(key_of, found.consents))
     actors = [
         actor
         for content in stored.values()
         for provision in flatten(json.loads(content), bridge.settings.zone)
         for actor in provision.actors
-        if provision.type == "permit"
+        if provision.type == "permit" and actor.is_recipient()
     ]
-    is_named = any(folded(actor.name) == folded(found.recipient) for actor in actors)
-    return not is_named and any(
-        class_code(each) for actor in actors for each in (actor.name, *actor.roles)
-    )
+    has_class = any(class_code(each) for actor in actors for each in (actor.name, *actor.roles))
+    if not has_class:
+        return False
+    references = sorted({actor.reference for actor in actors if actor.reference})
+    known = consents.current(session, bridge.custodian.id, map(key_of, references))
+    named = [recipient_in(json.loads(content)) for content in known.values()]
+    for actor in actors:
+        named.append(Recipient(actor.name))
+        if actor.identifier:
+            named.append(Recipient("", (actor.identifier,)))
+    recipient = Recipient(found.recipient, found.identifiers)
+    return not any(is_same(each, recipient) for each in named)
 
 
 def _counted(references: Iterable[str]) -> dict[str, int]:

@@ -457,3 +457,34 @@ def test_the_accounting_of_a_patient_names_no_other(world: World) -> None:
     assert sorted(found) == sorted((f"MedicationRequest/m-{one}", f"MedicationRequest/m-{other}"))
     [disclosed] = audits.accounting(world.bridge, one)
     assert disclosed.patients == (f"Patient/{one}",)
+
+
+NPI = "http://hl7.org/fhir/sid/us-npi"
+NAMED: dict[str, JsonObject] = {
+    "number": {"reference": {"identifier": {"system": NPI, "value": "1234567893"}}},
+    "reference": {"reference": {"reference": "Organization/plan"}},
+    "name": {"reference": {"display": "sample  health plan"}},
+}
+
+
+@pytest.mark.parametrize("how", sorted(NAMED))
+def test_who_is_named_by_number_or_reference_is_no_designation(world: World, how: str) -> None:
+    world.clock.at = NOW
+    number = {"system": NPI, "value": "1234567893"}
+    world.put(
+        {"resourceType": "Organization", "id": "plan", "name": "A plan", "identifier": [number]}
+    )
+    assert PAYER.recipient is not None
+    payer = caller(PAYER, recipient=replace(PAYER.recipient, identifiers=((NPI, "1234567893"),)))
+    other = caller(PAYER, recipient=replace(PAYER.recipient, name="Another plan"))
+    patient = world.person()
+    whole = consent()["provision"]
+    role = {"coding": [{"code": "IRCP"}]}
+    actors = [*whole["actor"], {"role": role, **NAMED[how]}]
+    world.sign(patient, provision={**whole, "actor": actors})
+
+    assert world.sees(patient, payer) and world.sees(patient, other)
+
+    assert len(audits.accounting(world.bridge, patient)) == 2
+    listed = audits.accounting(world.bridge, patient, designated=True)
+    assert [each.recipient for each in listed] == ["Another plan"]
