@@ -108,7 +108,7 @@ def _partner_of(bridge: Bridge, session: Session, task: Resource) -> str:
     target = references.parse(str(requester.get("reference") or ""))
     held = (
         read(session, bridge, references.write(target.resource_type, target.resource_id))
-        if (target.resource_type)
+        if target.resource_id and references.is_local(target, bridge.settings.own_base)
         else None
     )
     named = wire.parse(held.content) if held else {}

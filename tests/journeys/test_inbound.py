@@ -163,6 +163,28 @@ def test_a_referral_of_each_shape_becomes_a_document(bridge: Bridge, shape: str)
     assert document["serviceRequested"]["kind"] == "psychiatry"
 
 
+@pytest.mark.parametrize(
+    ("base", "partner"), [("", "ehr"), ("https://elsewhere.example/fhir/", "")]
+)
+def test_who_asks_is_a_partner_by_their_number_here_only(
+    bridge: Bridge, base: str, partner: str
+) -> None:
+    number = (("http://hl7.org/fhir/sid/us-npi", "1234567893"),)
+    known = Partner("ehr", "https://ehr.example/fhir", recipient=Recipient("Hospital", number))
+    with bridge.database.transaction() as session:
+        partners.save(session, bridge, known)
+    body = referral_bundle("base")
+    hospital = body["entry"][1]
+    hospital["resource"]["id"] = "h"
+    hospital["request"] = {"method": "PUT", "url": "Organization/h"}
+    body["entry"][3]["resource"]["requester"] = {"reference": f"{base}Organization/h"}
+
+    ask(bridge, "POST", body=body)
+    read_feed(bridge)
+
+    assert referrals.list_cases(bridge, direction="inbound")[0].handoff.partner == partner
+
+
 @pytest.mark.parametrize("shape", list(PROFILES))
 def test_the_ehr_sees_every_answer_in_task_and_appointment(bridge: Bridge, shape: str) -> None:
     handoff_id = refer(bridge, shape=shape)
