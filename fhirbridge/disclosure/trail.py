@@ -1,5 +1,7 @@
 """`Trail`: what one request asked for and got, written as one audit row before it is answered.
 
+What an entry of a batch writes has a row of its own, committed with it.
+
 The row holds who asked, for what, which patients and resources, by which consents; no content.
 Source: 42 CFR 2.16, 2.25, 2.51; design.md section 9
 """
@@ -37,6 +39,7 @@ class Trail:
         self._hidden: set[int] = set()
         self._resources: dict[str, None] = {}
         self._received: dict[str, None] = {}
+        self._filed: set[str] = set()  # what entries of a batch wrote, each in a row of its own
         self._consents: set[str] = set()
         self._is_emergency = False
         self._withheld = 0
@@ -85,7 +88,7 @@ class Trail:
         listed = self._received if received else self._resources
         patients = self._written if received else self._shown
         for version in versions:
-            listed[f"{version.reference}/_history/{version.version_id}"] = None
+            listed[_name(version)] = None
             if is_open:
                 patients.add(version.patient_key)
                 continue
@@ -106,30 +109,44 @@ class Trail:
         if self.wanted and not self.is_written:
             audit.append_all(session, (self.event(status=status, more=more),))
 
+    def file(self, session: Session, versions: Iterable[ResourceVersion]) -> None:
+        """Add the row of what an entry of a batch wrote, in its transaction: nothing is shown."""
+        written = {_name(version): version for version in versions}
+        if not self.wanted or not written:
+            return
+        is_open = self._gate.is_open
+        keys: set[int] = set()
+        for version in written.values():
+            keys |= {version.patient_key} if is_open else self._gate.patients(version)
+        row = audit.event(
+            self._gate.place.custodian_id,
+            recorded_at=self._gate.place.now,
+            action=self._action,
+            decision="own" if is_open else "received",
+            patient_keys=frozenset(keys - {-1, 0}),
+            entry={"status": 200, **self._asked(), "received": list(written)[:MAX_LISTED]},
+        )
+        audit.append_all(session, (row,))
+        self._filed.update(written)
+
     def event(self, *, status: int, more: dict[str, Any] | None = None) -> audit.Event:
         """The row, which from now on counts as written."""
         self.is_written = True
-        caller = self._gate.caller
-        entry: dict[str, Any] = {"status": status}
         patients = (self._shown | self._written | self._hidden) - {-1, 0}
-        recipient = caller.recipient or Recipient("")
+        received = [each for each in self._received if each not in self._filed]
+        resources = list(self._resources)
+        if self._gate.is_open:
+            resources = [each for each in resources if each not in self._filed]
         given = {
-            "client": caller.client_id,
-            "recipient": recipient.name,
-            "identifiers": recipient.identifiers,
-            "purpose": caller.purpose,
-            "reason": caller.reason,
-            "actor": caller.actor,
-            "target": self._target,
-            "resources": list(self._resources)[:MAX_LISTED],
-            "received": list(self._received)[:MAX_LISTED],
-            "shown": len(self._resources),
+            "resources": resources[:MAX_LISTED],
+            "received": received[:MAX_LISTED],
+            "shown": len(resources),
             "withheld": self._withheld,
             NOT_SHOWN: sorted(patients - self._shown) if self._resources else [],
             "consents": sorted(self._consents),
-            "policy": self._gate.place.policy.version if not self._gate.is_open else "",
             **(more or {}),
         }
+        entry: dict[str, Any] = {"status": status, **self._asked()}
         entry.update({name: value for name, value in given.items() if value})
         return audit.event(
             self._gate.place.custodian_id,
@@ -139,6 +156,22 @@ class Trail:
             patient_keys=frozenset(patients),
             entry=entry,
         )
+
+    def _asked(self) -> dict[str, Any]:
+        """Who asked, for what, and by which policy it was decided."""
+        caller = self._gate.caller
+        recipient = caller.recipient or Recipient("")
+        given = {
+            "client": caller.client_id,
+            "recipient": recipient.name,
+            "identifiers": recipient.identifiers,
+            "purpose": caller.purpose,
+            "reason": caller.reason,
+            "actor": caller.actor,
+            "target": self._target,
+            "policy": self._gate.place.policy.version if not self._gate.is_open else "",
+        }
+        return {name: value for name, value in given.items() if value}
 
     def _verdict(self, status: int) -> Verdict:
         if self._gate.is_open:
@@ -152,3 +185,7 @@ class Trail:
         if self._received:
             return "received"
         return "withhold" if self._withheld or status in (404, 403) else "failed"
+
+
+def _name(version: ResourceVersion) -> str:
+    return f"{version.reference}/_history/{version.version_id}"

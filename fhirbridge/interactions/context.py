@@ -99,7 +99,9 @@ class Context:
             yield unit
             if self.bridge.settings.referential_integrity:
                 unit.check()
-            if not self.trail.is_shared:
+            if self.trail.is_shared:
+                self.trail.file(session, (*unit.written.values(), *unit.deleted.values()))
+            else:
                 self.trail.write(session, status=200)
 
     @contextmanager

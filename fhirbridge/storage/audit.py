@@ -1,4 +1,6 @@
-"""The audit: one row for each request, each chained to the one before, so that changes show.
+"""The audit: a row for each request, each chained to the one before, so that changes show.
+
+An entry of a batch that writes has a row of its own.
 
 The hash of a row covers the hash before it and everything that the row says. Whoever changes or
 removes a row must make all later hashes again; noting the last one elsewhere shows that too.

@@ -9,8 +9,11 @@ from fhirbridge import bridge as bridges
 from fhirbridge.config import Settings
 from fhirbridge.consent.labels import ACT_CODE, CONFIDENTIALITY, ICD10CM
 from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure.caller import Caller
+from fhirbridge.interactions import answering
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.operations import audits, consents
+from fhirbridge.storage import audit
 from tests.disclosure.support import CLINIC, STRANGER, Store, caller
 from tests.unit.consent.support import consent, deny
 
@@ -366,3 +369,56 @@ def test_a_patch_that_is_refused_in_a_batch_discloses_nothing(store: Store, pati
 
     assert answered.body["entry"][0]["response"]["status"].startswith("422")
     assert len(audits.accounting(store.bridge, patient)) == before
+
+
+@pytest.mark.parametrize("who", [CLINIC, Caller(client_id="ours")], ids=lambda who: who.client_id)
+def test_what_a_batch_wrote_is_in_the_audit_although_it_was_killed(
+    store: Store, patient: str, who: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goal = {
+        "resourceType": "Goal",
+        "lifecycleStatus": "active",
+        "description": {"text": "Sleep"},
+        "subject": {"reference": patient},
+    }
+    refused = {**goal, "addresses": [{"reference": "Condition/nobody"}]}
+    post = {"method": "POST", "url": "Goal"}
+    entries: list[JsonObject] = [
+        {"request": post, "resource": goal},
+        {"request": post, "resource": refused},
+        {"request": {"method": "GET", "url": patient}},
+    ]
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    before = len(audits.accounting(store.bridge, patient))
+
+    def rows() -> list[tuple[str, int, int]]:
+        with store.bridge.database.read() as session:
+            found = audit.find(session, store.bridge.custodian.id, action="batch")
+        return [
+            (
+                row.decision,
+                len(row.entry.get("received", ())),
+                len(row.entry.get("resources", ())),
+            )
+            for row in found
+        ]
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(answering, "_write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.ask("POST", "", batch, caller=who)
+    is_own = who.recipient is None
+    wrote, showed = ("own" if is_own else "received", 1, 0), ("own" if is_own else "permit", 0, 1)
+    assert rows() == [wrote]
+    assert len(audits.accounting(store.bridge, patient)) == before
+
+    answered = store.ask("POST", "", batch, caller=who)
+
+    statuses = [each["response"]["status"][:3] for each in answered.body["entry"]]
+    assert statuses == ["201", "422", "200"]
+    assert rows() == [showed, wrote, wrote]
+    assert len(audits.accounting(store.bridge, patient)) == before + (not is_own)
+    assert audits.check(store.bridge).broken_at == 0
