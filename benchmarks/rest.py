@@ -2,7 +2,8 @@
 
 One run on one machine, two workers under granian. Each figure of ours stands between two of the
 floor, its ratio is to their mean. First without authentication (diagnostic), then with the token of
-a system of the custodian's own and an audit row for every request, which the floor commits too.
+a system of the custodian's own and an audit row for every request, which the floor commits too; and
+reads and searches by a system of another organization, for which the gate asks the consents.
 Peers are measured where the Python that is named, or this one, has them:
 `python -m venv PEERS && PEERS/bin/pip install sekmet-fhir fhirstarter uvicorn`.
 """
@@ -26,13 +27,14 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
-from benchmarks import servers
+from benchmarks import rest_consents, servers
 from benchmarks.load import Asked, measure
 from benchmarks.servers import Server
 from benchmarks.timing import Row
 from fhirbridge import bridge as bridges
 from fhirbridge.access import clients, keys
 from fhirbridge.config import Settings
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.partners.token import ASSERTION_TYPE
 
 PATIENTS = 50
@@ -159,8 +161,8 @@ def transaction() -> dict[str, object]:
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 
 
-def seed(server: Server, speak: Speak = dict) -> Seeded:
-    """Give a server its patients and plans, by ordinary creates."""
+def creator(server: Server, speak: Speak) -> Callable[[Mapping[str, object]], str]:
+    """What creates a resource on a server and tells its id."""
     opener = build_opener(ProxyHandler({}))
     headers = speak()
 
@@ -176,6 +178,12 @@ def seed(server: Server, speak: Speak = dict) -> Seeded:
                 return str(location).partition("/_history")[0].rpartition("/")[2]
             return str(json.load(answer)["id"])
 
+    return create
+
+
+def seed(server: Server, speak: Speak = dict) -> Seeded:
+    """Give a server its patients and plans, by ordinary creates."""
+    create = creator(server, speak)
     patients = [create({"resourceType": "Patient", "active": True}) for _ in range(PATIENTS)]
     plans = [
         create(plan(f"Patient/{patient}"))
@@ -209,20 +217,47 @@ def _table(folder: Path, peers_python: str) -> Iterator[Row]:
         peers = [seed(one) for one in _peers(stack, peers_python, folder)] if peers_python else []
         for work in WORK:
             yield from _figures(work, name, floor, own, peers)
+        if client:
+            seen = _by_consent(url, own)
+            for work in WORK[:2]:
+                yield from _figures(work, "by consent, token and audit", floor, seen, [])
         yield Row(name, "memory of a worker", own.server.memory(), "MB", None, GOAL_MEMORY)
         for peer in peers:
             yield Row(name, f"memory of {peer.server.name}", peer.server.memory(), "MB")
     yield Row(f"disk, {name}", "durable 4 kB writes, last", probe(folder), "/s")
 
 
-class Client:
-    """A system of the custodian, registered in a database, that asks for tokens."""
+def _by_consent(url: str, own: Seeded) -> Seeded:
+    """The same resources, as a clinic sees them by the consent of each patient."""
+    create = creator(own.server, own.speak)
+    program = create({"resourceType": "Organization", "active": True, "name": "Example Program"})
+    made = [create(rest_consents.consent(one, program)) for one in own.patients]
+    rest_consents.attest(url, made)
+    seen = replace(own, speak=Client(url, rest_consents.CLINIC).at(own.server))
+    asked = _searches(seen)
+    request = Request(own.server.base + asked.paths[0], headers=dict(asked.headers))  # noqa: S310
+    with build_opener(ProxyHandler({})).open(request, timeout=60) as answer:
+        entries = json.load(answer).get("entry", ())
+    found = sum(entry["resource"]["resourceType"] == "CarePlan" for entry in entries)
+    if found != PLANS_OF_A_PATIENT:
+        raise RuntimeError(f"By consent {found} of {PLANS_OF_A_PATIENT} plans are seen.")
+    return seen
 
-    def __init__(self, url: str) -> None:
+
+class Client:
+    """A system, registered in a database, that asks for tokens: the custodian's own, or that of
+    another organization.
+    """
+
+    def __init__(self, url: str, recipient: Recipient | None = None) -> None:
         self._key = ECKey.import_key(keys.new_key().private)
         jwks = {"keys": [self._key.as_dict(private=False)]}
         wanted = clients.Client(
-            name="Benchmark", purposes=("TREAT",), scopes=("system/*.cruds",), jwks=jwks
+            name="Benchmark",
+            recipient=recipient,
+            purposes=("TREAT",),
+            scopes=("system/*.cruds",),
+            jwks=jwks,
         )
         bridge = bridges.build(Settings(database_url=url))
         self._client_id = clients.add(bridge, wanted).client_id
