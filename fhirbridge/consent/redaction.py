@@ -74,10 +74,11 @@ def redact(resource: Resource, view: View, *, of_class: str) -> Resource | None:
         return None
     if view.is_limited and resource_type == "Composition":
         stripped = _without_section_texts(stripped)
-    if "text" in stripped and (view.is_limited or stripped is not resource):
-        stripped = {**stripped, "text": narrate(stripped)}
+    # A text of ours is valid, so that only what was taken out can make the rest invalid.
     if stripped is not resource and any(issue.is_error for issue in check(stripped)):
         return None
+    if "text" in stripped and (view.is_limited or stripped is not resource):
+        return {**stripped, "text": narrate(stripped)}
     return stripped
 
 
