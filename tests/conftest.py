@@ -21,6 +21,20 @@ settings.load_profile("tests")
 gc.set_threshold(100_000, 20, 100)
 
 
+# Begun first, so that none of them is what everything waits for at the end.
+_LONG = ("test_readme.py", "journeys/test_crash.py", "journeys/test_demo.py", "laws/")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for a disk or for another process."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+    items.sort(key=lambda item: not str(item.path.relative_to(folder)).startswith(_LONG))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden",
