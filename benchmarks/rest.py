@@ -215,12 +215,12 @@ def _table(folder: Path, peers_python: str) -> Iterator[Row]:
         server = stack.enter_context(servers.ours(url, settings))
         own = seed(server, client.at(server) if client else dict)
         peers = [seed(one) for one in _peers(stack, peers_python, folder)] if peers_python else []
-        for work in WORK:
-            yield from _figures(work, name, floor, own, peers)
-        if client:
+        if client:  # before anything is created
             seen = _by_consent(url, own)
             for work in WORK[:2]:
                 yield from _figures(work, "by consent, token and audit", floor, seen, [])
+        for work in WORK:
+            yield from _figures(work, name, floor, own, peers)
         yield Row(name, "memory of a worker", own.server.memory(), "MB", None, GOAL_MEMORY)
         for peer in peers:
             yield Row(name, f"memory of {peer.server.name}", peer.server.memory(), "MB")
