@@ -9,7 +9,6 @@ resource of every acknowledged handoff. Exit code 0 if all is there exactly once
 import argparse
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from benchmarks.timing import commit, machine
 from fhirbridge import bridge as bridges
 from fhirbridge import synthetic
 from fhirbridge.bridge import Bridge
@@ -240,12 +240,6 @@ def _links(resource: Resource) -> list[str]:
 def report(
     handoffs: int, seed: int, victims: list[Victim], faults: Counter[str], *, seconds: float
 ) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
     print(
         json.dumps(
             {
@@ -255,9 +249,8 @@ def report(
                 "kills": {victim.name: victim.kills for victim in victims},
                 "faults": dict(faults),
                 "seconds": round(seconds, 1),
-                "commit": commit,
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
-                f"{platform.python_version()}",
+                "commit": commit(),
+                "machine": machine(),
             }
         )
     )

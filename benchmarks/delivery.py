@@ -8,8 +8,6 @@ told at most five times per partner.
 
 import argparse
 import json
-import os
-import platform
 import random
 import socket
 import subprocess
@@ -23,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.timing import commit, machine
 from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
@@ -239,17 +238,10 @@ def verify(servers: list[Served], sent: dict[str, list[str]]) -> Counter[str]:
 
 
 def report(chosen: argparse.Namespace, figures: dict[str, Any]) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
     asked = {
         name: getattr(chosen, name) for name in ("handoffs", "partners", "down", "slow", "seed")
     }
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    print(json.dumps({**asked, **figures, "commit": commit, "machine": machine}))
+    print(json.dumps({**asked, **figures, "commit": commit(), "machine": machine()}))
 
 
 def main() -> int:

@@ -10,10 +10,8 @@ row? Exit code 0 if all is well. With `--database URL` it writes to an empty dat
 import argparse
 import json
 import os
-import platform
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,6 +25,7 @@ from pathlib import Path
 import requests
 import sqlalchemy as sa
 
+from benchmarks.timing import commit, machine
 from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
@@ -239,19 +238,12 @@ def main() -> int:
             stack.callback(postgres.close)
             url = postgres.new_database("_empty")
         counts = run(chosen.transactions, chosen.seed, url, folder, most=chosen.most)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     seconds = round(time.monotonic() - began, 1)
     kind = url.partition(":")[0]
     print(
         json.dumps(
             {"database": kind, "seed": chosen.seed, **counts, "seconds": seconds}
-            | {"commit": commit, "machine": machine}
+            | {"commit": commit(), "machine": machine()}
         )
     )
     return 1 if any(counts[fault] for fault in FAULTS) else 0

@@ -10,7 +10,6 @@ that was under way when the fence went up is in the list.
 import argparse
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from benchmarks.small_partner import KeepAlive, SmallServer
+from benchmarks.timing import commit, machine
 from fhirbridge import bridge as bridges
 from fhirbridge import synthetic
 from fhirbridge.bridge import Bridge
@@ -253,15 +253,8 @@ def wait(condition: Callable[[], bool]) -> None:
 
 
 def report(chosen: argparse.Namespace, faults: Counter[str], figures: Counter[str]) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
     asked = {name: getattr(chosen, name) for name in ("handoffs", "revoke", "partners", "seed")}
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    told = {**asked, **figures, "faults": dict(faults), "commit": commit, "machine": machine}
+    told = {**asked, **figures, "faults": dict(faults), "commit": commit(), "machine": machine()}
     print(json.dumps(told))
 
 

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import parse_qs
 
 from benchmarks import servers
+from benchmarks.timing import commit, machine
 from fhirbridge import bridge as bridges
 from fhirbridge import synthetic
 from fhirbridge.bridge import Bridge
@@ -311,14 +311,7 @@ def main() -> int:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fhirbridge-steps-") as directory:
         good = run(chosen, Path(directory), print)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    print(json.dumps({"seed": chosen.seed, "good": good, "commit": commit, "machine": machine}))
+    print(json.dumps({"seed": chosen.seed, "good": good, "commit": commit(), "machine": machine()}))
     return 0 if good else 1
 
 
