@@ -94,7 +94,6 @@ class _Story:
         stage = self._stage
         if losing_the_answer:
             stage.dial("lose-answer")
-        if losing_the_answer:
             outbox_id = str(stage.hand_over(document, "ehr")["delivery"])
             how = "POST /api/handoffs"
         else:

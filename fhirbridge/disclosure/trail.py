@@ -107,7 +107,7 @@ class Trail:
     def write(self, session: Session, *, status: int, more: dict[str, Any] | None = None) -> None:
         """Add the row, once, inside a transaction of the caller's."""
         if self.wanted and not self.is_written:
-            audit.append_all(session, (self.event(status=status, more=more),))
+            audit.append(session, (self.event(status=status, more=more),))
 
     def file(self, session: Session, versions: Iterable[ResourceVersion]) -> None:
         """Add the row of what an entry of a batch wrote, in its transaction: nothing is shown."""
@@ -126,7 +126,7 @@ class Trail:
             patient_keys=frozenset(keys - {-1, 0}),
             entry={"status": 200, **self._asked(), "received": list(written)[:MAX_LISTED]},
         )
-        audit.append_all(session, (row,))
+        audit.append(session, (row,))
         self._filed.update(written)
 
     def event(self, *, status: int, more: dict[str, Any] | None = None) -> audit.Event:

@@ -171,8 +171,7 @@ class Fence:
             }
         else:
             entry["reasons"] = [each.to_json() for each in found.reasons]
-        audit.append(
-            session,
+        made = audit.event(
             self._bridge.custodian.id,
             recorded_at=gate.place.now,
             action="handoff",
@@ -180,6 +179,7 @@ class Fence:
             patient_keys=frozenset({key_of(found.patient)} - {0}),
             entry=entry,
         )
+        audit.append(session, (made,))
 
 
 def bridge_policy(bridge: Bridge) -> str:

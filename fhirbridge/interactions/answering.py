@@ -54,7 +54,7 @@ def answer(request: FhirRequest, bridge: Bridge, base: str, caller: Caller) -> F
 
 def _write(bridge: Bridge, trail: Trail, status: int) -> None:
     if trail.wanted and not trail.is_written:
-        bridge.database.together(audit.append_all, trail.event(status=status))
+        bridge.database.together(audit.append, trail.event(status=status))
 
 
 def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -> FhirResponse:

@@ -172,8 +172,7 @@ def revoke(
         if not left:
             _add(session, bridge, consent_id, "revoked", by=by)
         effective_at = None if left else bridge.now()
-        audit.append(
-            session,
+        made = audit.event(
             bridge.custodian.id,
             recorded_at=bridge.now(),
             action="revoke",
@@ -181,6 +180,7 @@ def revoke(
             patient_keys=frozenset({patient_key} - {0, -1}),
             entry={"target": f"Consent/{consent_id}", "actor": by, "inFlight": sorted(leased)},
         )
+        audit.append(session, (made,))
     return Revocation(
         f"Consent/{consent_id}",
         effective_at,
@@ -212,8 +212,7 @@ def _mark(
 ) -> Mark:
     with bridge.database.transaction() as session:
         mark = _add(session, bridge, consent_id, kind, by=by, confirmed=confirmed, at=at)
-        audit.append(
-            session,
+        made = audit.event(
             bridge.custodian.id,
             recorded_at=bridge.now(),
             action=f"consent-{kind}",
@@ -221,6 +220,7 @@ def _mark(
             patient_keys=frozenset({_patient_key(session, bridge, consent_id)} - {0, -1}),
             entry={"target": f"Consent/{consent_id}", "actor": by},
         )
+        audit.append(session, (made,))
     return mark
 
 

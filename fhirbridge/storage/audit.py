@@ -87,7 +87,7 @@ def event(
     patient_keys: frozenset[int],
     entry: dict[str, Any],
 ) -> Event:
-    """A new row for `append_all`."""
+    """A new row for `append`."""
     return Event(
         custodian_id=custodian_id,
         recorded_at=to_millis(recorded_at),
@@ -98,29 +98,7 @@ def event(
     )
 
 
-def append(
-    session: Session,
-    custodian_id: int,
-    *,
-    recorded_at: datetime,
-    action: str,
-    decision: Verdict,
-    patient_keys: frozenset[int],
-    entry: dict[str, Any],
-) -> int:
-    """Add a row to the chain and return its number."""
-    made = event(
-        custodian_id,
-        recorded_at=recorded_at,
-        action=action,
-        decision=decision,
-        patient_keys=patient_keys,
-        entry=entry,
-    )
-    return append_all(session, (made,))
-
-
-def append_all(session: Session, events: Sequence[Event]) -> int:
+def append(session: Session, events: Sequence[Event]) -> int:
     """Add rows to the chain and return the number of the last.
 
     Writers are serialised, so nobody forks it.

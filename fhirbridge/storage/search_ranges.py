@@ -15,7 +15,7 @@ _FROM = (Prefix.GE, Prefix.GT)
 def order_of(clause: SearchClause, source: Source, query: SearchQuery) -> tuple[str, ...]:
     """The columns by which the rows of a leading clause are sorted in an index, before the key.
 
-    None for what is no range of dates, where a resource may have two rows in the range and would
+    () for what is no range of dates, where a resource may have two rows in the range and would
     come twice, and where the query wants another order.
     """
     if not isinstance(clause, Clause) or len(clause.names) > 1 or not clause.parameter.is_single:

@@ -22,19 +22,18 @@ def register(app: Flask, bridge: Bridge) -> None:
         is_wanted = bool(caller.client_id) or bridge.settings.audit == "all"
         if not is_wanted or not request.path.startswith(f"{PREFIX}/") or request.path in _OPEN:
             return response
-        with bridge.database.transaction() as session:
-            audit.append(
-                session,
-                bridge.custodian.id,
-                recorded_at=bridge.now(),
-                action=f"api-{request.method}",
-                decision="own" if response.status_code < 400 else "failed",
-                patient_keys=frozenset(),
-                entry={
-                    "client": caller.client_id,
-                    "purpose": caller.purpose,
-                    "target": request.path,
-                    "status": response.status_code,
-                },
-            )
+        made = audit.event(
+            bridge.custodian.id,
+            recorded_at=bridge.now(),
+            action=f"api-{request.method}",
+            decision="own" if response.status_code < 400 else "failed",
+            patient_keys=frozenset(),
+            entry={
+                "client": caller.client_id,
+                "purpose": caller.purpose,
+                "target": request.path,
+                "status": response.status_code,
+            },
+        )
+        bridge.database.together(audit.append, made)
         return response
