@@ -18,7 +18,6 @@ from fhirbridge.mapping.model import Entry
 from fhirbridge.mapping.selecting import Points, slot_of
 from fhirbridge.mapping.template import ArrayNode, Template
 
-_MAX_BYTES = 1_000_000_000
 _OTHER = "other"
 
 
@@ -93,7 +92,7 @@ def pack(statements: Mapping[str, Statement]) -> bytes:
 
 def unpack(content: bytes, *, only: Iterable[str] | None = None) -> dict[str, Statement]:
     """The statements of a document by `Type/id`."""
-    whole: JsonObject = wire.parse(zlib.decompress(content), max_bytes=_MAX_BYTES)
+    whole: JsonObject = wire.parse(zlib.decompress(content))
     names = whole if only is None else [name for name in only if name in whole]
     return {
         name: Statement(whole[name]["entry"], whole[name]["resource"], whole[name]["labels"])

@@ -135,7 +135,7 @@ class Gate:
         """What of a version leaves, without labels; None where nothing may."""
         if not self.sees(session, version) or version.deleted:
             return None
-        resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
+        resource = wire.parse(version.content)
         return redact(resource, self._view(session, version), of_class=version.content_class)
 
     def is_whole(self, session: Session, version: ResourceVersion) -> bool:
@@ -151,7 +151,7 @@ class Gate:
         allowance = self.allowance(session, patient_key)
         if not allowance.by_resource or version.deleted:
             return allowance.permits(version.content_class, version.reference)
-        resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
+        resource = wire.parse(version.content)
         known = self.known(session, patient_key)
         policy = self.place.policy
         asked = about_resource(
@@ -168,13 +168,13 @@ class Gate:
             return frozenset({version.patient_key} - {0})
         if version.deleted:  # nobody knows any more whose it was
             return frozenset({-1})
-        resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
+        resource = wire.parse(version.content)
         return frozenset(map(key_of, patients_of(resource, bases=self.place.bases)))
 
     def _view(self, session: Session, version: ResourceVersion) -> View:
         keys = self.patients(version)
         classes = [self.allowance(session, key).classes for key in keys]
-        resource = wire.parse(version.content, max_bytes=len(version.content) + 1)
+        resource = wire.parse(version.content)
         everything = frozenset(content_class(resource).split("+")) if not keys else frozenset()
         return View(
             classes=frozenset.intersection(*classes) if classes else everything,

@@ -96,7 +96,7 @@ def _read(
     ended_at: datetime | None,
 ) -> WrittenConsent:
     return read_consent(
-        wire.parse(content, max_bytes=len(content) + 1),
+        wire.parse(content),
         origin=origin,
         zone=zone,
         confirmed=confirmed,

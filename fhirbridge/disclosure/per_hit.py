@@ -50,7 +50,7 @@ class PerHit:
             return False
         if not self.labels:
             return True
-        meta = wire.parse(version.content, max_bytes=len(version.content) + 1).get("meta", {})
+        meta = wire.parse(version.content).get("meta", {})
         found = [
             (each.get("system", ""), each.get("code", "")) for each in meta.get("security", ())
         ]

@@ -12,8 +12,6 @@ from fhirbridge.storage.documents import DocumentKey
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.session import Session
 
-_MAX_BYTES = 100_000_000
-
 
 def outgoing_of(
     prepared: Prepared, withdrawn: tuple[Resource, ...] = (), *, with_past: bool = False
@@ -34,7 +32,7 @@ def outgoing_of(
 def prepare_stored(bridge: Bridge, kind: Kind, record_id: str, *, source: str = "") -> Prepared:
     """A stored document, mapped again. Raises NotFound, or Conflict where `source` is needed."""
     found = find(bridge, kind, record_id, source=source)
-    return prepare_as(bridge, kind, wire.parse(found.content, max_bytes=_MAX_BYTES))
+    return prepare_as(bridge, kind, wire.parse(found.content))
 
 
 def outgoing_again(bridge: Bridge, handoff: HandoffRow) -> Outgoing | None:
@@ -46,7 +44,7 @@ def outgoing_again(bridge: Bridge, handoff: HandoffRow) -> Outgoing | None:
         withdrawn = _withdrawn(bridge, session, known.document_id) if known else ()
     if kind is None or known is None:
         return None
-    data = wire.parse(known.content, max_bytes=_MAX_BYTES)
+    data = wire.parse(known.content)
     with_past = bool(handoff.details.get("past"))
     return outgoing_of(prepare_as(bridge, kind, data), withdrawn, with_past=with_past)
 

@@ -24,7 +24,6 @@ from fhirbridge.storage.document_resources import link
 from fhirbridge.storage.documents import StoredDocument
 from fhirbridge.storage.session import Session
 
-_MAX_BYTES = 100_000_000
 _STAMP = ("pack", "version", "hash")
 
 
@@ -73,7 +72,7 @@ def _remap_one(bridge: Bridge, kind: Kind, document_id: int, *, apply: bool) -> 
     known = _outdated(bridge, kind, document_id)
     while known is not None:
         try:
-            data = wire.parse(known.content, max_bytes=_MAX_BYTES)
+            data = wire.parse(known.content)
             prepared = prepare_as(bridge, kind, data)
         except InvalidContent as error:
             return Remapped(known, (), tuple(issue for issue in error.issues if issue.is_error))

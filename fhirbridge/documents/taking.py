@@ -31,7 +31,6 @@ from fhirbridge.storage.session import Session
 from fhirbridge.workflow.words import read_task
 
 _PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
-_MOST_BYTES = 100_000_000
 
 
 def keep(bridge: Bridge, partner: Partner, pulled: Pulled) -> Pulled:
@@ -45,7 +44,7 @@ def keep(bridge: Bridge, partner: Partner, pulled: Pulled) -> Pulled:
     with bridge.database.read() as session:
         known = store.find(session, bridge.custodian.id, key)
     if known is not None:
-        before = wire.parse(known.content, max_bytes=_MOST_BYTES)
+        before = wire.parse(known.content)
         if key.source_system != partner.name:
             return replace(pulled, stored="known", record_id=key.record_id)
         if _bare(before) == _bare(document):

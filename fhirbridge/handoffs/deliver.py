@@ -134,7 +134,7 @@ def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
 
 
 def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcome:
-    bundle = wire.parse(claimed.body, max_bytes=len(claimed.body))
+    bundle = wire.parse(claimed.body)
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, claimed.row.partner)
         held = held_by(

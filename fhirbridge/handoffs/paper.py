@@ -14,7 +14,6 @@ from fhirbridge.storage import handoffs, outbox_repair, outbox_rows
 from fhirbridge.storage.outbox_repair import Decision
 from fhirbridge.workflow.words import DeliveryState, ReferralState
 
-_MAX_BYTES = 100_000_000
 _WAITING = (DeliveryState.NEEDS_PERSON, DeliveryState.DEAD, DeliveryState.REFUSED)
 
 
@@ -32,7 +31,7 @@ def print_packet(bridge: Bridge, name: str, *, by: str = "") -> str:
         row = rows[0]
         partner = partners.load(session, bridge, row.partner)
         body = outbox_rows.body_of(session, custodian_id, row.id)
-    bundle = wire.parse(body, max_bytes=_MAX_BYTES)
+    bundle = wire.parse(body)
     try:
         purpose = str(row.policy.get("purpose") or "")
         permitted = Fence(bridge, partner, handoff_id, bundle, purpose=purpose).authorise()

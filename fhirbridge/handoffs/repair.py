@@ -32,7 +32,6 @@ ENDED_BADLY = (
     DeliveryState.NEEDS_PERSON,
     DeliveryState.WITHHELD,
 )
-_MAX_BYTES = 100_000_000
 # stamped when it is packed, not said by the document
 _STAMPED = frozenset({"Task.authoredOn", "Task.lastModified", "Task.text.div"})
 
@@ -235,4 +234,4 @@ def _carry_out(
 
 def _sent(session: Session, bridge: Bridge, row: OutboxRow) -> Resource:
     body = outbox_rows.body_of(session, bridge.custodian.id, row.id)
-    return wire.parse(body, max_bytes=_MAX_BYTES)
+    return wire.parse(body)

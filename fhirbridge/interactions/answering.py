@@ -63,7 +63,7 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -
         headers[WITHHELD_HEADER] = stays.removeprefix("Withheld: ")
     bundle = response.resource
     if b'"searchset"' in response.content[:200]:
-        bundle = wire.parse(response.content, max_bytes=len(response.content) + 1)
+        bundle = wire.parse(response.content)
     if not isinstance(bundle, dict) or bundle.get("type") != "searchset":
         return replace(response, headers=headers)
     told = bundles.search_entry(

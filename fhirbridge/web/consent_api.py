@@ -56,7 +56,9 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
         {200: "DisclosureList", 400: "Issues"},
         parameters=(
             Parameter("since", "Not older than this.", "date-time"),
-            Parameter("designated", "true: only to recipients that consents name as a class."),
+            Parameter(
+                "designated", "Only to recipients that consents name as a class.", "boolean", False
+            ),
         ),
     )
     yield Operation(
@@ -102,13 +104,8 @@ def _revoke(bridge: Bridge, asked: Asked) -> Answer:
 
 def _accounting(bridge: Bridge, asked: Asked) -> Answer:
     query = asked.query
-    if query["designated"] not in (None, "", "true", "false"):
-        raise InvalidContent(Issue("value", "'designated' is true or false."))
     found = audits.accounting(
-        bridge,
-        asked.path["patientId"],
-        since=query["since"],
-        designated=query["designated"] == "true",
+        bridge, asked.path["patientId"], since=query["since"], designated=query["designated"]
     )
     return Answer(200, {"disclosures": [each.to_json() for each in found]})
 

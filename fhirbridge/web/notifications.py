@@ -102,7 +102,7 @@ def _take_orders(bridge: Bridge, caller: Caller, partner_name: str, bundle: Reso
         return _Orders((), asked.rest if asked else bundle)
     wanted = FhirRequest(method="POST", resource=asked.transaction)
     answered = answer(wanted, bridge, bridge.settings.own_base, caller)
-    stored = wire.parse(answered.body(), max_bytes=bridge.settings.max_body_bytes)
+    stored = wire.parse(answered.body())
     return _Orders(tuple(take_in(bridge, partner, asked, stored)), asked.rest)
 
 
