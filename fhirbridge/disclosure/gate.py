@@ -136,11 +136,12 @@ class Gate:
         if not self.sees(session, version) or version.deleted:
             return None
         resource = wire.parse(version.content)
-        return redact(resource, self._view(session, version), of_class=version.content_class)
+        view = self._view(session, version, resource)
+        return redact(resource, view, of_class=version.content_class)
 
     def is_whole(self, session: Session, version: ResourceVersion) -> bool:
         """True if nothing of this version is hidden, whatever its content."""
-        return not self._view(session, version).is_limited
+        return not self._view(session, version, wire.parse(version.content)).is_limited
 
     def labelled(self, session: Session, version: ResourceVersion, resource: Resource) -> Resource:
         """A resource with its labels, and the marks of this disclosure."""
@@ -171,10 +172,9 @@ class Gate:
         resource = wire.parse(version.content)
         return frozenset(map(key_of, patients_of(resource, bases=self.place.bases)))
 
-    def _view(self, session: Session, version: ResourceVersion) -> View:
+    def _view(self, session: Session, version: ResourceVersion, resource: Resource) -> View:
         keys = self.patients(version)
         classes = [self.allowance(session, key).classes for key in keys]
-        resource = wire.parse(version.content)
         everything = frozenset(content_class(resource).split("+")) if not keys else frozenset()
         return View(
             classes=frozenset.intersection(*classes) if classes else everything,

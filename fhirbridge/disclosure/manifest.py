@@ -33,6 +33,6 @@ def words(manifest: Manifest, counts: Mapping[str, int]) -> str:
     if manifest == "nothing" or not counts:
         return ""
     if manifest == "count":
-        return f"Withheld: {sum(counts.values())} records."
+        return f"{sum(counts.values())} records."
     listed = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    return f"Withheld: {listed}."
+    return f"{listed}."

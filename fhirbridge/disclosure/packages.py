@@ -66,8 +66,9 @@ def authorise(session: Session, gate: Gate, bundle: Resource) -> Authorised | Re
             withheld[name] = withheld.get(name, 0) + 1
     free = decision.redisclosure == "hipaa"
     marks = (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
-    stays = words(gate.place.policy.manifest, withheld)
-    notice = f"{_notice(gate, allowance, decision)} {stays}".rstrip()
+    notice = _notice(gate, allowance, decision)
+    if stays := words(gate.place.policy.manifest, withheld):
+        notice = f"{notice} Withheld: {stays}"
     made = [
         {**entry, "resource": _finished(entry["resource"], gate, marks, notice)} for entry in kept
     ]

@@ -60,7 +60,7 @@ def _write(bridge: Bridge, trail: Trail, status: int) -> None:
 def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -> FhirResponse:
     headers = {**response.headers, NOTICE_HEADER: policy.notice.short}
     if stays:
-        headers[WITHHELD_HEADER] = stays.removeprefix("Withheld: ")
+        headers[WITHHELD_HEADER] = stays
     bundle = response.resource
     if b'"searchset"' in response.content[:200]:
         bundle = wire.parse(response.content)
@@ -78,4 +78,5 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -
 def _told(trail: Trail, policy: Policy, stays: str) -> str:
     """The notice, by which consents it leaves, and what stays. Source: 42 CFR 2.32"""
     named = ", ".join(trail.consents) or "an exception to the need for consent"
-    return f"{policy.notice.long} Disclosed under {named}. {stays}".rstrip()
+    told = f"{policy.notice.long} Disclosed under {named}."
+    return f"{told} Withheld: {stays}" if stays else told
