@@ -9,22 +9,9 @@ Source: 42 CFR 2.13(a), 2.31(a)(3); mappings/README.md
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
 
+from fhirbridge.content_classes import CLASSES as CLASSES
 from fhirbridge.jsontypes import Json, JsonObject, Resource
-
-ContentClass: TypeAlias = Literal[
-    "identity",
-    "diagnosis",
-    "medications",
-    "labs",
-    "treatment-plan",
-    "appointments",
-    "progress",
-    "billing",
-    "notes",
-]
-CLASSES: tuple[ContentClass, ...] = get_args(ContentClass)
 
 # Leaves without a patient, and without a permit.
 DIRECTORY = "directory"

@@ -7,17 +7,6 @@ from typing import Literal
 from fhirbridge.errors import Issue, Misconfigured
 from fhirbridge.jsontypes import Json
 
-CONTENT_CLASSES = (
-    "identity",
-    "diagnosis",
-    "medications",
-    "labs",
-    "treatment-plan",
-    "appointments",
-    "progress",
-    "billing",
-    "notes",
-)
 PRESENT = "present"
 ABSENT = "absent"
 

@@ -3,16 +3,9 @@
 from dataclasses import replace
 from typing import cast
 
+from fhirbridge.content_classes import CLASSES
 from fhirbridge.jsontypes import Json
-from fhirbridge.mapping.model import (
-    CONTENT_CLASSES,
-    Entry,
-    MappingFault,
-    Place,
-    Rule,
-    RuleForm,
-    Scope,
-)
+from fhirbridge.mapping.model import Entry, MappingFault, Place, Rule, RuleForm, Scope
 from fhirbridge.mapping.selections import SELECTIONS
 from fhirbridge.mapping.yaml_source import Located
 
@@ -197,8 +190,8 @@ def _rule(name: str, raw: Json, place: Place) -> Rule:
 
 
 def _check_class(value: Json, place: Place, name: str) -> None:
-    if value not in CONTENT_CLASSES:
-        known = ", ".join(CONTENT_CLASSES)
+    if value not in CLASSES:
+        known = ", ".join(CLASSES)
         raise MappingFault.at(place, name, f"class is one of {known}.")
 
 
