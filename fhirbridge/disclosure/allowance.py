@@ -1,6 +1,6 @@
 """What one caller may see of one patient at one moment: classes of content, or single resources."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 
 from fhirbridge.consent.classes import CLASSES, CONSENT, COUNSELING_NOTES, parts
@@ -30,28 +30,21 @@ class Allowance:
     consents: frozenset[str]
     by_resource: bool
     decisions: dict[str, Decision]
+    permitting: frozenset[str] = field(init=False)  # the consents by which something may be seen
+    is_emergency: bool = field(init=False)  # only an emergency opens it
+
+    def __post_init__(self) -> None:
+        """Sum up what every request asks."""
+        permits = [each for each in self.decisions.values() if isinstance(each, Permit)]
+        named = frozenset(name for each in permits for name in each.consents)
+        object.__setattr__(self, "permitting", named)
+        object.__setattr__(self, "is_emergency", any(each.is_emergency for each in permits))
 
     def permits(self, content_class: str, reference: str) -> bool:
         """Whether rows of a class may be seen; a Consent only if it permits something itself."""
         if content_class == CONSENT:
             return reference in self.consents
         return self.classes.issuperset(parts(content_class))
-
-    @property
-    def permitting(self) -> frozenset[str]:
-        """The consents by which something may be seen."""
-        return frozenset(
-            name
-            for each in self.decisions.values()
-            if isinstance(each, Permit)
-            for name in each.consents
-        )
-
-    @property
-    def is_emergency(self) -> bool:
-        """True if only an emergency opens it."""
-        permits = [each for each in self.decisions.values() if isinstance(each, Permit)]
-        return any(each.is_emergency for each in permits)
 
 
 def question(caller: Caller, recipient: Recipient, known: Knowledge, at: datetime) -> Disclosure:

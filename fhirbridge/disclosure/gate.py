@@ -6,7 +6,8 @@ is not for them is as if it were not there.
 Source: 42 CFR 2.12, 2.13, 2.31 to 2.33; design.md section 9
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
@@ -21,6 +22,7 @@ from fhirbridge.disclosure import knowledge
 from fhirbridge.disclosure.allowance import Allowance, Decisions, about_resource, question
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.knowledge import Knowledge
+from fhirbridge.disclosure.views import Grounds, Views
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.compartments import patients_of
 from fhirbridge.jsontypes import Resource
@@ -50,11 +52,19 @@ class Place:
 class Gate:
     """What one caller may see. It remembers what it decided until the request ends."""
 
-    def __init__(self, caller: Caller, place: Place, decisions: Decisions | None = None) -> None:
-        """`decisions` are those of other requests to the same database."""
+    def __init__(
+        self,
+        caller: Caller,
+        place: Place,
+        decisions: Decisions | None = None,
+        views: Views | None = None,
+    ) -> None:
+        """`decisions` and `views` are those of other requests to the same database."""
         self.caller = caller
         self.place = place
+        self.views = views or Views()
         self._decisions = decisions or Decisions()
+        self._grounds: Grounds | None = None
         self._known: dict[int, Knowledge] = {}
         self._allowed: dict[int, Allowance] = {}
         self._seen: dict[str, bool] = {}
@@ -109,7 +119,30 @@ class Gate:
             asked = question(self.caller, self.recipient, known, self.place.now)
             found = self._decisions.get(patient_key, known, asked, self.place.policy)
             self._allowed[patient_key] = found
+        if self._grounds is not None:
+            self._grounds.allowances[patient_key] = found
         return found
+
+    @contextmanager
+    def noting(self) -> Iterator[Grounds]:
+        """Note on which grounds is decided what is asked meanwhile."""
+        grounds = Grounds(self.place.policy, self.place.bases)
+        before, self._grounds = self._grounds, grounds
+        try:
+            yield grounds
+        finally:
+            self._grounds = before
+
+    def holds(self, session: Session, grounds: Grounds) -> bool:
+        """Whether what was asked for these grounds would be answered in the same way now."""
+        if grounds.policy is not self.place.policy or grounds.bases != self.place.bases:
+            return False
+        return all(
+            self.allowance(session, key) is found for key, found in grounds.allowances.items()
+        ) and all(
+            self.sees_reference(session, reference) is found
+            for reference, found in grounds.seen.items()
+        )
 
     def sees(self, session: Session, version: ResourceVersion) -> bool:
         """Whether any of a version may be seen, be it a deletion."""
@@ -124,11 +157,13 @@ class Gate:
         """Whether a resource of this server may be seen: it is there, and for this caller."""
         known = self._seen.get(reference)
         if known is None:
-            self._seen[reference] = False  # what refers to itself in a circle
             resource_type, _, resource_id = reference.partition("/")
             version = resources.read(session, self.place.custodian_id, resource_type, resource_id)
-            known = version is not None and not version.deleted and self.sees(session, version)
+            with self.noting():  # of the answer, not of how it came about
+                known = version is not None and not version.deleted and self.sees(session, version)
             self._seen[reference] = known
+        if self._grounds is not None:
+            self._grounds.seen[reference] = known
         return known
 
     def shown(self, session: Session, version: ResourceVersion) -> Resource | None:

@@ -8,7 +8,9 @@ Source: design.md section 9
 from dataclasses import replace
 
 from fhirbridge.clock import to_instant
+from fhirbridge.consent.purposes import EMERGENCIES
 from fhirbridge.disclosure.gate import Gate
+from fhirbridge.disclosure.views import View
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Resource
 from fhirbridge.storage import history
@@ -23,6 +25,19 @@ def leaving(session: Session, gate: Gate, version: ResourceVersion) -> ResourceV
     """A version as it leaves, labelled; None where it is hidden. A deletion leaves as one."""
     if gate.is_open:
         return version
+    if session.seq or gate.caller.purpose in EMERGENCIES:
+        return _leaving(session, gate, version)  # not committed yet, or decided anew every time
+    key = (version.seq, gate.recipient, gate.caller.purpose)
+    known = gate.views.get(key, version)
+    if known is not None and gate.holds(session, known.grounds):
+        return known.shown
+    with gate.noting() as grounds:
+        shown = _leaving(session, gate, version)
+    gate.views.keep(key, View(version, shown, grounds))
+    return shown
+
+
+def _leaving(session: Session, gate: Gate, version: ResourceVersion) -> ResourceVersion | None:
     if not gate.sees(session, version):
         return None
     if not version.deleted:

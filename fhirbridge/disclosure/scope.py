@@ -16,6 +16,7 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure import knowledge
 from fhirbridge.disclosure.allowance import Allowance, Decisions, question
 from fhirbridge.disclosure.gate import Gate, narrowed
+from fhirbridge.disclosure.views import Views
 from fhirbridge.search.clauses import Clause
 from fhirbridge.search.parameter_types.reference import ReferenceCriterion
 from fhirbridge.search.query import SearchQuery
@@ -40,6 +41,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.decisions = Decisions()
+        self.views = Views()
         self._scopes: dict[tuple[int, Recipient, str], _Remembered] = {}
 
     def get(self, session: Session, gate: Gate) -> Scope:

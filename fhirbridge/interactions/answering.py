@@ -62,8 +62,6 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -
     if stays:
         headers[WITHHELD_HEADER] = stays
     bundle = response.resource
-    if b'"searchset"' in response.content[:200]:
-        bundle = wire.parse(response.content)
     if not isinstance(bundle, dict) or bundle.get("type") != "searchset":
         return replace(response, headers=headers)
     told = bundles.search_entry(
@@ -71,8 +69,10 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -
         full_url="",
         mode="outcome",
     )
-    entries = [*bundle.get("entry", ()), told]
-    return replace(response, headers=headers, content=b"", resource={**bundle, "entry": entries})
+    if "entry" in bundle:
+        bundle = {**bundle, "entry": [*bundle["entry"], told]}
+        return replace(response, headers=headers, resource=bundle)
+    return replace(response, headers=headers, entries=(*response.entries, wire.dump(told)))
 
 
 def _told(trail: Trail, policy: Policy, stays: str) -> str:

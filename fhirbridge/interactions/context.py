@@ -41,9 +41,9 @@ class Context:
     def __post_init__(self) -> None:
         """Guard what leaves, whoever made the context."""
         if self.given_gate is None:
-            object.__setattr__(
-                self, "given_gate", Gate(self.caller, self._place(), self.memory.decisions)
-            )
+            memory = self.memory
+            gate = Gate(self.caller, self._place(), memory.decisions, memory.views)
+            object.__setattr__(self, "given_gate", gate)
 
     @property
     def gate(self) -> Gate:

@@ -120,12 +120,12 @@ def _inside(place: str, path: str) -> str:
 def respond(entry: Entry, response: FhirResponse, base: str) -> JsonObject:
     """The entry that answers one request of the Bundle."""
     if entry.is_head:
-        response = replace(response, resource=None, content=b"")
+        response = replace(response, resource=None, content=b"", entries=())
     resource = response.resource
     outcome = None
     if isinstance(resource, dict) and resource.get("resourceType") == "OperationOutcome":
         resource, outcome = None, resource
-    body = wire.embed(response.content) if response.content else resource
+    body = wire.embed(text) if (text := response.text) else resource
     address = response.location.partition("/_history/")[0]
     return bundles.response_entry(
         status_line(response.status),

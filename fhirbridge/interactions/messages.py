@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue
-from fhirbridge.fhir import wire
+from fhirbridge.fhir import bundles, wire
 from fhirbridge.jsontypes import Json, Resource
 from fhirbridge.records import record
 
@@ -65,11 +65,15 @@ class FhirRequest:
 
 @record(kw_only=True)
 class FhirResponse:
-    """The answer. The body is `resource`, or `content` when its bytes are stored already."""
+    """The answer. The body is `resource`, or `content` when its bytes are stored already.
+
+    `entries` are texts of entries of the Bundle in `resource`, which has no others.
+    """
 
     status: int
     resource: Json = None
     content: bytes = b""
+    entries: tuple[bytes, ...] = ()
     location: str = ""
     version_id: int = 0  # becomes the ETag; 0 means none
     last_modified: datetime | None = None
@@ -85,10 +89,17 @@ class FhirResponse:
         """Last-Modified as a FHIR instant, or ""."""
         return to_instant(self.last_modified) if self.last_modified else ""
 
+    @property
+    def text(self) -> bytes:
+        """The body as far as it is text already; empty where only `resource` has it."""
+        if self.entries and isinstance(self.resource, dict):
+            return bundles.with_entries(self.resource, self.entries)
+        return self.content
+
     def body(self, *, pretty: bool = False) -> bytes:
         """The body as JSON bytes; empty if there is none."""
-        if self.content:
-            return wire.dump(wire.parse(self.content), pretty=True) if pretty else self.content
+        if text := self.text:
+            return wire.dump(wire.parse(text), pretty=True) if pretty else text
         return b"" if self.resource is None else wire.dump(self.resource, pretty=pretty)
 
 

@@ -81,7 +81,7 @@ def search(request: FhirRequest, context: Context, route: Route) -> FhirResponse
     if page.next:
         links["next"] = _link(address, (*wanted.used, (CURSOR, page.next)))
     bundle = bundles.searchset((), links=links, total=page.total)
-    return FhirResponse(status=200, content=bundles.with_entries(bundle, entries))
+    return FhirResponse(status=200, resource=bundle, entries=tuple(entries))
 
 
 def _meant(
