@@ -21,6 +21,8 @@ from fhirbridge.storage.versions import ResourceVersion
 MAX_LISTED = 5000
 # Those of the row's patients of whom nothing left in it.
 NOT_SHOWN = "notShown"
+# By patient, where something left of several: which of the row's resources and consents are theirs.
+OF_EACH = "ofEach"
 
 
 class Trail:
@@ -40,8 +42,9 @@ class Trail:
         self._resources: dict[str, None] = {}
         self._received: dict[str, None] = {}
         self._filed: set[str] = set()  # what entries of a batch wrote, each in a row of its own
-        self._consents: set[str] = set()
-        self._is_emergency = False
+        self._about: set[tuple[int, str]] = set()  # whom each of what is shown is about
+        self._consents: dict[int, frozenset[str]] = {}
+        self._emergencies: set[int] = set()
         self._withheld = 0
 
     @contextmanager
@@ -50,13 +53,14 @@ class Trail:
         if not self.is_shared:
             yield
             return
-        noted = (self._shown, self._written, self._resources, self._received)
+        noted = (self._shown, self._written, self._resources, self._received, self._about)
         self._shown, self._written = set(self._shown), set(self._written)
         self._resources, self._received = dict(self._resources), dict(self._received)
+        self._about = set(self._about)
         try:
             yield
         except BaseException:
-            self._shown, self._written, self._resources, self._received = noted
+            self._shown, self._written, self._resources, self._received, self._about = noted
             raise
 
     @property
@@ -67,7 +71,7 @@ class Trail:
     @property
     def consents(self) -> tuple[str, ...]:
         """The consents by which something leaves."""
-        return tuple(sorted(self._consents))
+        return tuple(sorted(frozenset().union(*self._consents.values())))
 
     def manifest(self, session: Session) -> str:
         """What the receiver is told of what stays of the patients it was shown; "" for nothing."""
@@ -88,15 +92,19 @@ class Trail:
         listed = self._received if received else self._resources
         patients = self._written if received else self._shown
         for version in versions:
-            listed[_name(version)] = None
+            name = _name(version)
+            listed[name] = None
             if is_open:
                 patients.add(version.patient_key)
                 continue
             for key in self._gate.patients(version):
                 patients.add(key)
+                if not received:
+                    self._about.add((key, name))
                 allowance = self._gate.allowance(session, key)
-                self._consents |= allowance.permitting
-                self._is_emergency = self._is_emergency or allowance.is_emergency
+                self._consents[key] = self._consents.get(key, frozenset()) | allowance.permitting
+                if allowance.is_emergency:
+                    self._emergencies.add(key)
 
     def withhold(self, patient_key: int = 0) -> None:
         """Something that is there was withheld."""
@@ -143,7 +151,8 @@ class Trail:
             "shown": len(resources),
             "withheld": self._withheld,
             NOT_SHOWN: sorted(patients - self._shown) if self._resources else [],
-            "consents": sorted(self._consents),
+            "consents": self.consents,
+            OF_EACH: self._of_each(resources[:MAX_LISTED]),
             **(more or {}),
         }
         entry: dict[str, Any] = {"status": status, **self._asked()}
@@ -156,6 +165,25 @@ class Trail:
             patient_keys=frozenset(patients),
             entry=entry,
         )
+
+    def _of_each(self, listed: list[str]) -> dict[str, dict[str, Any]]:
+        """What of the row is about which patient; empty unless it is about several."""
+        if len(self._consents) < 2:
+            return {}
+        places = {name: place for place, name in enumerate(listed)}
+        resources: dict[int, list[int]] = {key: [] for key in self._shown}
+        for key, name in self._about:
+            if name in places:
+                resources[key].append(places[name])
+        consents = {name: place for place, name in enumerate(self.consents)}
+        return {
+            str(key): {
+                "resources": sorted(found),
+                "consents": sorted(consents[name] for name in self._consents[key]),
+                "emergency": key in self._emergencies,
+            }
+            for key, found in resources.items()
+        }
 
     def _asked(self) -> dict[str, Any]:
         """Who asked, for what, and by which policy it was decided."""
@@ -176,7 +204,7 @@ class Trail:
     def _verdict(self, status: int) -> Verdict:
         if self._gate.is_open:
             return "own" if status < 400 else "failed"
-        if self._is_emergency:
+        if self._emergencies:
             return "emergency"
         if status >= 400 and (self._received or self._action == "batch"):
             return "failed"  # all of it was taken back

@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
+from fhirbridge.consent.classes import DIRECTORY, TYPE_CLASSES
 from fhirbridge.consent.provisions import flatten
 from fhirbridge.consent.purposes import class_code, is_same
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.knowledge import recipient_in
-from fhirbridge.disclosure.trail import NOT_SHOWN
+from fhirbridge.disclosure.trail import NOT_SHOWN, OF_EACH
 from fhirbridge.errors import Conflict, Issue, NotFound
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.storage import audit, audit_reviews, consents
@@ -24,6 +25,7 @@ from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 
 _LEFT = ("permit", "emergency")
+_OWN = ("resources", "consents")  # what a row has for each of its patients
 _YEARS = timedelta(days=3 * 366)  # 42 CFR 2.25 gives three years
 _MANY = 1_000_000
 
@@ -89,11 +91,6 @@ def accounting(
             patient_key=key_of(reference),
             since=since or bridge.now() - _YEARS,
         )
-        # Whom else a search showed is no business of this patient's.
-        found = [
-            replace(each, patients=tuple(name for name in each.patients if name == reference))
-            for each in found
-        ]
         if not designated:
             return found
         return [each for each in found if _is_designated(session, bridge, each)]
@@ -102,7 +99,7 @@ def accounting(
 def disclosures(
     session: Session, bridge: Bridge, *, patient_key: int, since: datetime | None = None
 ) -> list[Disclosed]:
-    """What left about a patient, newest first."""
+    """What left about a patient, newest first; whom else it was about is no business of theirs."""
     rows = audit.find(
         session,
         bridge.custodian.id,
@@ -111,7 +108,11 @@ def disclosures(
         decisions=_LEFT,
         limit=_MANY,
     )
-    return [_disclosed(session, bridge, row) for row in rows if patient_key in _shown(row)]
+    return [
+        _disclosed(session, bridge, _of_one(row, patient_key))
+        for row in rows
+        if patient_key in _shown(row)
+    ]
 
 
 def breach(
@@ -152,6 +153,23 @@ def review(bridge: Bridge, number: int, *, by: str, outcome: str) -> None:
 def _shown(row: AuditRow) -> frozenset[int]:
     """The patients of whom something left, among those whom the row is about."""
     return row.patient_keys.difference(row.entry.get(NOT_SHOWN, ()))
+
+
+def _of_one(row: AuditRow, patient_key: int) -> AuditRow:
+    """The row as if nobody else had been asked about in it."""
+    entry = row.entry
+    own = entry.get(OF_EACH, {}).get(str(patient_key))
+    is_emergency = row.decision == "emergency"
+    if own is not None:
+        parts = {name: [entry[name][place] for place in own[name]] for name in _OWN if own[name]}
+        entry = {name: value for name, value in entry.items() if name not in _OWN} | parts
+        is_emergency = own["emergency"]
+    return replace(
+        row,
+        entry=entry,
+        patient_keys=frozenset({patient_key}),
+        decision="emergency" if is_emergency else "permit",
+    )
 
 
 def _disclosed(session: Session, bridge: Bridge, row: AuditRow) -> Disclosed:
@@ -200,4 +218,6 @@ def _is_designated(session: Session, bridge: Bridge, found: Disclosed) -> bool:
 
 
 def _counted(references: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(each.partition("/")[0] for each in references).items()))
+    """How many of each type; what is about no patient is no disclosure of one."""
+    types = Counter(each.partition("/")[0] for each in references)
+    return {name: types[name] for name in sorted(types) if TYPE_CLASSES.get(name) != DIRECTORY}

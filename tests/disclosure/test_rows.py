@@ -457,6 +457,33 @@ def test_the_accounting_of_a_patient_names_no_other(world: World) -> None:
     assert sorted(found) == sorted((f"MedicationRequest/m-{one}", f"MedicationRequest/m-{other}"))
     [disclosed] = audits.accounting(world.bridge, one)
     assert disclosed.patients == (f"Patient/{one}",)
+    assert disclosed.resources == {"MedicationRequest": 1}
+    assert disclosed.consents == (f"Consent/c-{one}",)
+    revoked = consents.revoke(world.bridge, f"c-{other}", by="officer", sleep=lambda _: None)
+    assert [each.consents for each in revoked.holders] == [(f"Consent/c-{other}",)]
+
+
+def test_an_emergency_of_one_patient_is_none_of_another(world: World) -> None:
+    world.clock.at = NOW
+    one, other, written = world.person(), world.person(), world.person()
+    for each in (one, written):
+        world.sign(each, classes=CLASSES)
+    doctor = caller(CLINIC, purpose="ETREAT", reason="seizure", actor="Dr. F, Example ER")
+    entries: list[JsonObject] = [
+        {"request": {"method": "GET", "url": f"MedicationRequest/m-{each}"}}
+        for each in (one, other)
+    ]
+    new = world.own("GET", f"MedicationRequest/m-{written}").body
+    new.pop("id")
+    entries.append({"request": {"method": "POST", "url": "MedicationRequest"}, "resource": new})
+
+    world.ask(
+        "POST", "", {"resourceType": "Bundle", "type": "batch", "entry": entries}, caller=doctor
+    )
+
+    told = [audits.accounting(world.bridge, each) for each in (one, other, written)]
+    assert [[each.is_emergency for each in found] for found in told] == [[False], [True], []]
+    assert [each.consents for found in told for each in found] == [(f"Consent/c-{one}",), ()]
 
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
