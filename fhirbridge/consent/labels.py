@@ -14,6 +14,7 @@ from fhirbridge.jsontypes import Json, JsonObject, Resource
 
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+OBSERVATION_VALUE = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -143,6 +144,19 @@ def merged(resource: Resource, labels: Labels, *, more: tuple[str, ...] = ()) ->
             security.append({"system": system, "code": code})
     if not security:
         return resource
+    return {**resource, "meta": {**meta, "security": security}}
+
+
+def redacted(resource: Resource) -> Resource:
+    """The resource with the label that elements were taken out of it.
+
+    Source: v3-ObservationValue, code REDACTED (a security alteration, as SUBSETTED is)
+    """
+    meta = resource.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    label = {"system": OBSERVATION_VALUE, "code": "REDACTED"}
+    given = meta.get("security")
+    security = [*(given if isinstance(given, list) else ()), label]
     return {**resource, "meta": {**meta, "security": security}}
 
 

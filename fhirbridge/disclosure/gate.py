@@ -13,10 +13,10 @@ from datetime import datetime, tzinfo
 
 from fhirbridge.consent.classes import DIRECTORY, content_class
 from fhirbridge.consent.decision import Permit, decide
-from fhirbridge.consent.labels import labels_of, merged
+from fhirbridge.consent.labels import labels_of, merged, redacted
 from fhirbridge.consent.policy import Policy
 from fhirbridge.consent.recipient import Recipient
-from fhirbridge.consent.redaction import View, redact
+from fhirbridge.consent.redaction import View, redact, removed_elements
 from fhirbridge.consent.written import read_consent
 from fhirbridge.disclosure import knowledge
 from fhirbridge.disclosure.allowance import Allowance, Decisions, about_resource, question
@@ -167,12 +167,18 @@ class Gate:
         return known
 
     def shown(self, session: Session, version: ResourceVersion) -> Resource | None:
-        """What of a version leaves, without labels; None where nothing may."""
+        """What of a version leaves, without labels; None where nothing may.
+
+        That elements were taken out of it is said where the policy lets a receiver be told.
+        """
         if not self.sees(session, version) or version.deleted:
             return None
         resource = wire.parse(version.content)
         view = self._view(session, version, resource)
-        return redact(resource, view, of_class=version.content_class)
+        kept = redact(resource, view, of_class=version.content_class)
+        if kept is None or self.place.policy.manifest == "nothing":
+            return kept
+        return redacted(kept) if removed_elements(resource, kept) else kept
 
     def is_whole(self, session: Session, version: ResourceVersion) -> bool:
         """True if nothing of this version is hidden, whatever its content."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from fhirbridge.consent.classes import CONSENT, DIRECTORY, stored_class
 from fhirbridge.consent.decision import Permit, Redisclosure, Withhold, decide
-from fhirbridge.consent.labels import labels_of, merged
+from fhirbridge.consent.labels import labels_of, merged, redacted
 from fhirbridge.consent.reasons import Reason, reason
-from fhirbridge.consent.redaction import View, redact
+from fhirbridge.consent.redaction import View, redact, removed_elements
 from fhirbridge.disclosure.allowance import Allowance, about_resource, question
 from fhirbridge.disclosure.gate import MARKS_WITHOUT_HIPAA, PERSIST, Gate
 from fhirbridge.disclosure.manifest import words
@@ -69,6 +69,8 @@ def authorise(session: Session, gate: Gate, bundle: Resource) -> Authorised | Re
     notice = _notice(gate, allowance, decision)
     if stays := words(gate.place.policy.manifest, withheld):
         notice = f"{notice} Withheld: {stays}"
+    if gate.place.policy.manifest != "nothing":
+        kept = _marked(entries, kept)
     made = [
         {**entry, "resource": _finished(entry["resource"], gate, marks, notice)} for entry in kept
     ]
@@ -125,6 +127,17 @@ def _reduced(entries: list[JsonObject], permitted: _Permitted, patient_id: str) 
         if len(reduced) == len(kept):
             return reduced
         kept = reduced
+
+
+def _marked(before: list[JsonObject], kept: list[JsonObject]) -> list[JsonObject]:
+    """The entries, those labelled of which elements stay."""
+    whole = {entry.get("fullUrl"): entry["resource"] for entry in before}
+    return [
+        {**entry, "resource": redacted(entry["resource"])}
+        if removed_elements(whole[entry.get("fullUrl")], entry["resource"])
+        else entry
+        for entry in kept
+    ]
 
 
 def _finished(resource: Resource, gate: Gate, marks: tuple[str, ...], notice: str) -> Resource:

@@ -311,6 +311,35 @@ def test_the_policy_says_what_is_told_of_what_stays(tmp_path: Path, level: str) 
     assert words.endswith("records.") == (level == "count")
 
 
+@pytest.mark.parametrize("level", ["nothing", "count", "section"])
+def test_a_resource_of_which_a_part_stays_says_so_where_it_may(tmp_path: Path, level: str) -> None:
+    """The label is of what leaves: it is not stored when the receiver writes it back."""
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"manifest": level}))
+    url = f"sqlite:///{tmp_path / 'part.db'}"
+    built = bridges.build(Settings(auth="none", database_url=url, consent_policy=policy))
+    store = Store(built)
+    patient = store.receive("enrollment", enrollment(scope=["identity", "appointments"]))
+    whole = store.own("GET", f"Appointment?actor={patient}&_count=1").body["entry"][0]["resource"]
+    commented = {**whole, "comment": "relapsed in March"}
+    store.put(commented)
+
+    def is_labelled(resource: JsonObject) -> bool:
+        return "REDACTED" in {each["code"] for each in resource["meta"].get("security", ())}
+
+    address = f"Appointment/{whole['id']}"
+    shown = store.get(address).body
+    back = store.ask("PUT", address, {**shown, "description": "Visit"})
+    stored = store.own("GET", address).body
+    built.close()
+
+    assert "comment" not in shown
+    assert is_labelled(shown) == (level != "nothing")
+    assert back.status == 200, back.body
+    assert (stored["comment"], stored["description"]) == ("relapsed in March", "Visit")
+    assert not is_labelled(stored)
+
+
 def test_nothing_in_an_answer_tells_of_patients_who_are_hidden(tmp_path: Path) -> None:
     """Neither what is told of the rest, nor the notice, nor the accounting of disclosures."""
     policy = tmp_path / "policy.json"

@@ -71,11 +71,14 @@ def send(
     case: str = "maximal",
     *,
     purpose: str = "",
+    classes: tuple[str, ...] = (),
 ) -> str:
-    """Register the EHR and hand a plan over to it."""
+    """Register the EHR and hand a plan over to it; consents describe `classes` if given."""
     with bridge.database.transaction() as session:
         partners.save(session, bridge, Partner("ehr", BASE, recipient=recipient))
     document: JsonObject = json.loads((PLANS / case / "native.json").read_bytes())
+    for each in document["consents"] if classes else ():
+        each["infoScope"] = list(classes)
     prepared = prepare_as(bridge, "aftercare-plan", document)
     receiving = Receiving(bridge, prepared)
     return str(hand_over(bridge, "ehr", receiving, purpose=purpose).outbox_id)
@@ -119,6 +122,29 @@ def test_what_goes_has_labels_notice_and_the_consent(
     assert len(consents_sent) == 1
     plans = [each for each in resources if each["resourceType"] == "CarePlan"]
     assert all("42CFRPart2" in json.dumps(each["meta"]["security"]) for each in plans)
+
+
+@pytest.mark.parametrize("level", ["nothing", "section"])
+def test_what_goes_without_a_part_says_so_where_it_may(
+    tmp_path: Path, clock: Clock, ehr: responses.RequestsMock, level: str
+) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"manifest": level}))
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/part.db", consent_policy=policy)
+    built = bridges.build(settings, now=clock)
+    accepting(ehr)
+    send(built, classes=("identity", "treatment-plan", "appointments"))
+    attempt(built, "worker")
+    built.close()
+
+    labelled = {
+        entry["resource"]["resourceType"]
+        for entry in sent(ehr)["entry"]
+        for each in entry["resource"].get("meta", {}).get("security", ())
+        if each["code"] == "REDACTED"
+    }
+    assert ("CarePlan" in labelled) == (level == "section")
+    assert "Patient" not in labelled
 
 
 def test_a_disclosure_is_recorded_with_its_evidence(
