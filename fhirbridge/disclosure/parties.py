@@ -5,7 +5,7 @@ the referral of somebody else is refused, or kept and believed by nobody.
 Source: domain.md 1.5 (the recipient moves the Task)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fhirbridge.consent.purposes import is_same
 from fhirbridge.consent.recipient import Recipient
@@ -13,7 +13,7 @@ from fhirbridge.disclosure.knowledge import recipient_in
 from fhirbridge.fhir import references, wire
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.registry import recipient_of
-from fhirbridge.storage import handoff_keys, handoffs, resources
+from fhirbridge.storage import handoff_keys, handoffs, resources, writers
 from fhirbridge.storage import partners as partner_rows
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.resources import Circumstances
@@ -35,21 +35,25 @@ def is_strangers(
 def note_writer(
     session: Session, circumstances: Circumstances, version: ResourceVersion, recipient: Recipient
 ) -> None:
-    """Note of which handoffs a Task or an Appointment speaks without its writer being a party."""
+    """Note who wrote a Task or an Appointment, and of which handoffs it speaks without its writer
+    being a party."""
+    writers.note(session, circumstances.custodian_id, version, recipient)
     resource = wire.parse(version.content)
     key = disputed(version.reference)
     handoff_keys.forget(session, circumstances.custodian_id, key)
     spoken_of = handoff_keys.known_as(
-        session, circumstances.custodian_id, _keys(resource, version.reference)
+        session,
+        circumstances.custodian_id,
+        _keys(resource, version.reference, circumstances.bases),
     )
     for handoff_id in _strange(session, circumstances, spoken_of, recipient):
         handoff_keys.note(session, circumstances.custodian_id, handoff_id, [key])
 
 
-def _keys(resource: Resource, reference: str) -> list[str]:
+def _keys(resource: Resource, reference: str, bases: Sequence[str]) -> list[str]:
     if resource["resourceType"] == "Task":
         return [reference, *tokens(resource)]
-    return orders(resource)
+    return orders(resource, bases=bases)
 
 
 def _strange(
@@ -74,6 +78,9 @@ def _is_party(
     settings: Mapping[str, JsonObject],
     recipient: Recipient,
 ) -> bool:
+    asked_by = writers.from_json(handoff.details.get("askedBy"))
+    if asked_by is not None and is_same(asked_by, recipient):
+        return True
     if handoff.partner:
         known = recipient_of((settings.get(handoff.partner) or {}).get("recipient"))
         return is_same(known or Recipient(handoff.partner), recipient)

@@ -27,7 +27,7 @@ from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 from fhirbridge.workflow.reasons import REASONS
-from fhirbridge.workflow.transitions import next_states
+from fhirbridge.workflow.transitions import INITIATOR, RECIPIENT, Actor, actors_of
 from fhirbridge.workflow.words import Profile, ReferralState
 
 Action = Literal[
@@ -120,16 +120,16 @@ def answer(bridge: Bridge, handoff_id: str, given: Answer) -> Answered:
             words = "The partner answers this one; say how it was heard to enter it by hand."
             raise Conflict(Issue("conflict", words))
         profile: Profile = handoff.details.get("profile") or "base"
-        target = _target(handoff, given, profile)
+        target = _target(handoff, given, profile, INITIATOR if ours else RECIPIENT)
         current = read(session, bridge, str(handoff.details.get("taskHere") or ""))
         if current is None:
             raise NotFound(Issue("not-found", "The Task of this referral is not stored here."))
         visit = _write_visit(bridge, session, handoff, given)
         task = _moved_task(bridge, wire.parse(current.content), given, target, profile, visit)
         version = _store(bridge, session, task, current)
-        events = [_event(version, given)]
+        events = [_event(bridge, version, given)]
         if visit is not None:
-            events.append(_event(visit, given))
+            events.append(_event(bridge, visit, given))
         for event in events:
             take(bridge, session, handoff_id, event, profile=profile)
     return Answered(handoff_id, target, version.reference, visit.reference if visit else "")
@@ -156,9 +156,11 @@ def _check(given: Answer) -> None:
         raise InvalidContent(*faults)
 
 
-def _target(handoff: HandoffRow, given: Answer, profile: Profile) -> ReferralState:
+def _target(
+    handoff: HandoffRow, given: Answer, profile: Profile, actors: frozenset[Actor]
+) -> ReferralState:
     state, target = ReferralState(handoff.status), _TARGETS[given.action]
-    if target not in next_states(state, profile):
+    if not actors_of(state, target, profile) & actors:
         words = f"A referral that is {state.value} cannot become {target.value}."
         raise Conflict(Issue("conflict", words))
     return target
@@ -269,6 +271,13 @@ def _store(
     return resources.update(session, known, resource, current=current)
 
 
-def _event(version: ResourceVersion, given: Answer) -> Event:
+def _event(bridge: Bridge, version: ResourceVersion, given: Answer) -> Event:
     resource = wire.parse(version.content)
-    return Event(resource, "person", "ours", by=given.by, transcribed=bool(given.heard))
+    return Event(
+        resource,
+        "person",
+        "ours",
+        by=given.by,
+        transcribed=bool(given.heard),
+        base=bridge.settings.own_base,
+    )

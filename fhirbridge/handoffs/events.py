@@ -10,16 +10,18 @@ from typing import Literal
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
-from fhirbridge.fhir import references, wire
+from fhirbridge.fhir import wire
 from fhirbridge.handoffs import alarms
+from fhirbridge.handoffs.readable import Fault
+from fhirbridge.handoffs.strangers import stranger
 from fhirbridge.handoffs.tasks import mirror
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.storage import handoffs, quarantine
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.quarantine import Kept
 from fhirbridge.storage.session import Session
-from fhirbridge.workflow.status import is_older, see_task
-from fhirbridge.workflow.transitions import is_reachable
+from fhirbridge.workflow.status import is_older, refuse_move, see_task
+from fhirbridge.workflow.transitions import BOTH, INITIATOR, RECIPIENT, Actor
 from fhirbridge.workflow.visits import STATES, visit_of
 from fhirbridge.workflow.words import Profile, ReferralState, read_task
 
@@ -32,7 +34,12 @@ _MAX_EVENTS = 50
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A Task or an Appointment as it was seen. `history` has version ids, newest first."""
+    """A Task or an Appointment as it was seen. `history` has version ids, newest first.
+
+    `base` is the server of whose resources it speaks by relative references; `persons` are
+    identifiers (`system|value`) of the patient that came with it; `content` is the text of what
+    has a fault.
+    """
 
     resource: Resource
     source: Source
@@ -41,6 +48,11 @@ class Event:
     history: tuple[str, ...] = ()
     by: str = ""
     transcribed: bool = False
+    is_outside: bool = True  # the custodian's own systems may speak for both sides
+    base: str = ""
+    persons: tuple[str, ...] = ()
+    content: bytes = b""
+    fault: Fault | None = None
 
     @property
     def reference(self) -> str:
@@ -72,10 +84,12 @@ def take(
     if handoff is None:
         return None
     state = ReferralState(handoff.status)
-    code, reason = _stranger(handoff, event)
-    if code:
-        set_aside(bridge, session, event, code=code, reason=reason, handoff=handoff)
-        return Taken(handoff_id, "impossible", state, code)
+    fault = event.fault or stranger(
+        bridge, session, handoff, event.resource, base=event.base, persons=event.persons
+    )
+    if fault is not None:
+        set_aside(bridge, session, event, code=fault.code, reason=fault.reason, handoff=handoff)
+        return Taken(handoff_id, "impossible", state, fault.code)
     if event.resource["resourceType"] == "Appointment":
         return _take_visit(bridge, session, handoff, event, profile)
     return _take_task(bridge, session, handoff, event, profile)
@@ -101,47 +115,29 @@ def set_aside(
             event.version,
             code,
             reason,
-            wire.dump(event.resource),
+            event.content or wire.dump(event.resource),
             bridge.now(),
             handoff.id if handoff else None,
             handoff.patient_key if handoff else 0,
         ),
+        is_same_each_time=event.fault is not None,
     )
     if fresh:
         alarms.quarantined(bridge, session, event.partner, handoff, code)
     return fresh
 
 
-def _stranger(handoff: HandoffRow, event: Event) -> tuple[str, str]:
-    """Why an event cannot be about this handoff: code and reason, ("", "") if it can."""
-    resource, details = event.resource, handoff.details
-    ours = event.side == "ours"
-    if resource["resourceType"] == "Task":
-        said = [str((resource.get("for") or {}).get("reference") or "")]
-        expected = str(details.get("patientHere" if ours else "patientThere") or "")
-        order = str((resource.get("focus") or {}).get("reference") or "")
-        place = str(details.get("orderHere") if ours else handoff.order_reference or "")
-        if order and place and _differ(order, place):
-            return "other-order", "The Task is about another order than the one that was sent."
-    else:
-        actors = [
-            str((one.get("actor") or {}).get("reference") or "")
-            for one in resource.get("participant") or []
-            if isinstance(one, dict)
-        ]
-        said = [one for one in actors if references.parse(one).resource_type == "Patient"]
-        expected = str(details.get("patientHere" if ours else "patientThere") or "")
-    if expected and any(one and _differ(one, expected) for one in said):
-        kind = resource["resourceType"]
-        return "other-patient", f"The {kind} names another patient than the referral."
-    return "", ""
+def _actors(handoff: HandoffRow, event: Event) -> frozenset[Actor]:
+    """Who may have written what was seen.
 
-
-def _differ(one: str, other: str) -> bool:
-    """True if two references mean different resources of one server, whatever their base."""
-    first, second = references.parse(one), references.parse(other)
-    known = (first.resource_type, second.resource_type)
-    return all(known) and (known[0], first.resource_id) != (known[1], second.resource_id)
+    A person enters what either side said. What we ask for in the partner's own Task is read there
+    as the partner's word, perhaps before we know that it arrived.
+    """
+    if event.source == "person" or not event.is_outside:
+        return BOTH
+    if handoff.details.get("direction") == "inbound":
+        return INITIATOR
+    return BOTH if handoff.details.get("withdrawing") else RECIPIENT
 
 
 def _take_task(
@@ -152,7 +148,12 @@ def _take_task(
     if event.side == "theirs":
         known = handoff.task_version or ""
     seen = see_task(
-        event.resource, state=state, version_id=known, profile=profile, history=event.history
+        event.resource,
+        state=state,
+        version_id=known,
+        profile=profile,
+        history=event.history,
+        actors=_actors(handoff, event),
     )
     details = dict(handoff.details)
     result, target, code = seen.result, seen.state, ""
@@ -161,7 +162,7 @@ def _take_task(
     if result in ("moved", "impossible") and said and said == details.get("taskSaid"):
         result, target = "same", state  # it says what it said before; a visit told us more since
     if result == "impossible":
-        code = "impossible-move" if reading else "unknown-status"
+        code = seen.code
         set_aside(bridge, session, event, code=code, reason=seen.reason, handoff=handoff)
     elif result != "stale" and said:
         details["taskSaid"] = said
@@ -193,14 +194,15 @@ def _take_visit(
     target = STATES.get(visit.status)
     result: Result = "same"
     if target is not None and target is not state:
-        if is_reachable(state, target, profile):
+        refusal = refuse_move(state, target, profile=profile, actors=_actors(handoff, event))
+        if refusal is None:
             result = "moved"
-        elif not visit.is_attended:  # a visit that took place is a fact, whatever the Task says
-            reason = f"A referral that was {state.value} cannot become {target.value}."
+        # a visit that took place is a fact, whatever the Task says
+        elif not visit.is_attended or refusal.code == "wrong-actor":
             set_aside(
-                bridge, session, event, code="impossible-move", reason=reason, handoff=handoff
+                bridge, session, event, code=refusal.code, reason=refusal.reason, handoff=handoff
             )
-            return Taken(handoff.id, "impossible", state, "impossible-move")
+            return Taken(handoff.id, "impossible", state, refusal.code)
     after = target if result == "moved" and target else state
     _write(bridge, session, handoff, event, details, result, after, "", handoff.task_version)
     return Taken(handoff.id, result, after)

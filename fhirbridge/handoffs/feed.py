@@ -12,7 +12,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.handoffs import engagement, inbound, partners
 from fhirbridge.handoffs.events import Event, Taken, set_aside, take
 from fhirbridge.jsontypes import Resource
-from fhirbridge.storage import changes, handoff_keys, handoffs
+from fhirbridge.storage import changes, handoff_keys, handoffs, writers
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 from fhirbridge.workflow.known import disputed, orders, tokens
@@ -52,7 +52,18 @@ def read_feed(bridge: Bridge) -> list[Taken] | None:
 def _take_version(bridge: Bridge, session: Session, version: ResourceVersion) -> Iterator[Taken]:
     if version.deleted:
         return
-    yield from route(bridge, session, Event(wire.parse(version.content), "rest", "ours"))
+    known = (bridge.custodian.id, version.reference, str(version.version_id))
+    writer = writers.writer_of(session, *known)
+    event = Event(
+        wire.parse(version.content),
+        "rest",
+        "ours",
+        is_outside=writer is not None,
+        base=bridge.settings.own_base,
+    )
+    yield from route(bridge, session, event)
+    if writer is not None:
+        writers.forget(session, *known)
 
 
 def route(bridge: Bridge, session: Session, event: Event) -> Iterator[Taken]:
@@ -88,7 +99,8 @@ def owners_of(bridge: Bridge, session: Session, event: Event) -> list[str]:
         by_place = handoff_keys.known_as(session, custodian_id, [mine] if event.reference else [])
         return by_place or handoff_keys.known_as(session, custodian_id, tokens(resource))
     here = "order" if event.side == "ours" else f"{event.partner} order"
-    candidates = handoff_keys.known_as(session, custodian_id, orders(resource, here))
+    bases = (event.base,) if event.base else ()
+    candidates = handoff_keys.known_as(session, custodian_id, orders(resource, here, bases=bases))
     if len(candidates) <= 1:
         return candidates
     return _of_partner(bridge, session, event, candidates)

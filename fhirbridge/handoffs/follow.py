@@ -3,13 +3,16 @@
 Source: domain.md 1.5, 4.4; R4 http.html#history for the order of versions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.fhir import bundles, references
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Event, take
-from fhirbridge.jsontypes import Json, Resource
+from fhirbridge.handoffs.readable import Fault, unreadable
+from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.http import Answer
 from fhirbridge.partners.registry import Partner
@@ -20,6 +23,8 @@ from fhirbridge.workflow.words import REFERRAL, ReferralState
 
 CLOSED = tuple(state.value for state, row in REFERRAL.items() if not row.next_states)
 _MAX_VISITS = 20
+_MOST_ISSUES = 5
+_GONE = (404, 410)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +68,17 @@ def follow_next(bridge: Bridge, *, due_by: datetime | None = None) -> Followed |
 
 def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
     state = ReferralState(handoff.status)
-    assert handoff.task_reference  # noqa: S101
+    place = str(handoff.task_reference)
+    visits: list[Event] = []
     with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
-        exchange = client.read(handoff.task_reference)
-        task = (
-            read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None
-        )
-        if task is None or task.get("resourceType") != "Task":
+        exchange = client.read(place)
+        if not isinstance(exchange, Answer) or exchange.status not in (200, *_GONE):
             return Followed(handoff.id, "unreachable", state)
-        event = Event(
-            task, "polling", "theirs", partner.name, history=_history(client, handoff, task)
-        )
-        visits = _visits(client, handoff, task, partner.name)
-    result, state = "same", ReferralState(handoff.status)
+        event = _seen(exchange, place, partner)
+        if event.fault is None:
+            event = replace(event, history=_history(client, handoff, event.resource))
+            visits = _visits(client, handoff, event.resource, partner)
+    result = "same"
     with bridge.database.transaction() as session:
         for one in (event, *visits):
             taken = take(bridge, session, handoff.id, one, profile=partner.profile)
@@ -85,27 +88,54 @@ def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
     return Followed(handoff.id, result, state)
 
 
+def _seen(answer: Answer, place: str, partner: Partner) -> Event:
+    """What a read told: the resource, or why it is none that can be read."""
+    resource_type, _, resource_id = place.partition("/")
+    nothing: Resource = {"resourceType": resource_type, "id": resource_id}
+    event = Event(nothing, "polling", "theirs", partner.name, base=partner.base_url)
+    if answer.status in _GONE:
+        words = f"The partner no longer has this {resource_type} (HTTP {answer.status})."
+        return replace(event, fault=Fault(f"{resource_type.lower()}-gone", words))
+    body = read_body(answer)
+    if body is None or (body.get("resourceType"), body.get("id")) != (resource_type, resource_id):
+        words = f"The partner answered with something else than this {resource_type}."
+        return replace(event, content=answer.body, fault=Fault("unreadable", words))
+    found = list(islice(unreadable(body, resource_type), _MOST_ISSUES))
+    if found:
+        named = " ".join(f"{one.expression[0]}: {one.diagnostics}" for one in found)
+        return replace(event, content=answer.body, fault=Fault("unreadable", named))
+    return replace(event, resource=body)
+
+
 def _visits(
-    client: PartnerClient, handoff: HandoffRow, task: Resource, partner: str
+    client: PartnerClient, handoff: HandoffRow, task: Resource, partner: Partner
 ) -> list[Event]:
     """The Appointments that a Task names as its output, or that are based on the order."""
     named = [
-        str((one.get("valueReference") or {}).get("reference") or "")
+        references.parse(str((one.get("valueReference") or {}).get("reference") or ""))
         for one in task.get("output") or []
-        if isinstance(one, dict)
     ]
-    places = {place for one in named if (place := relative(one)).startswith("Appointment/")}
-    known = handoff.details.get("visits") or {}
-    places |= {place for place in known if place.startswith("Appointment/")}
+    places = {
+        references.write("Appointment", one.resource_id)
+        for one in named
+        if one.resource_type == "Appointment" and references.is_local(one, partner.base_url)
+    }
+    places |= {one for one in handoff.details.get("visits") or {} if one.startswith("Appointment/")}
+    order = handoff.order_reference or ""
+    if order and partner.abilities.can_search("Appointment", "based-on"):
+        matches = client.search_all("Appointment", [("based-on", order)])
+        if isinstance(matches, list):
+            places |= {f"Appointment/{one['id']}" for one in matches if _has_id(one)}
     found = []
     for place in sorted(places)[:_MAX_VISITS]:
         exchange = client.read(place)
-        body = (
-            read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None
-        )
-        if body and body.get("resourceType") == "Appointment":
-            found.append(Event(body, "polling", "theirs", partner))
+        if isinstance(exchange, Answer) and exchange.status == 200:
+            found.append(_seen(exchange, place, partner))
     return found
+
+
+def _has_id(resource: Resource) -> bool:
+    return relative(f"Appointment/{resource.get('id')}") != ""
 
 
 def _history(client: PartnerClient, handoff: HandoffRow, task: Resource) -> tuple[str, ...]:
@@ -118,10 +148,11 @@ def _history(client: PartnerClient, handoff: HandoffRow, task: Resource) -> tupl
     bundle = (
         read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None
     )
-    entries: Json = bundle.get("entry") if bundle and bundle.get("type") == "history" else []
+    if bundle is None or bundle.get("type") != "history":
+        return ()
     versions = [
-        ((entry.get("resource") or {}).get("meta") or {}).get("versionId")
-        for entry in entries or []
-        if isinstance(entry, dict)
+        (one.get("meta") or {}).get("versionId")
+        for one in bundles.resources_of(bundle, "Task")
+        if not any(unreadable(one, "Task"))
     ]
     return tuple(version for version in versions if isinstance(version, str))

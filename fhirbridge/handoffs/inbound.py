@@ -7,17 +7,20 @@ we write the Task and the Appointment. Source: domain.md 1.5, 4.3, 4.4
 from uuid import uuid5
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.consent.purposes import is_same
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.conversion.foreign import readable
 from fhirbridge.conversion.model import ToNative
 from fhirbridge.conversion.to_native import resources_to_native
 from fhirbridge.errors import Issue, NotFound
 from fhirbridge.fhir import references, wire
 from fhirbridge.handoffs import alarms
-from fhirbridge.handoffs.events import Event, Taken
+from fhirbridge.handoffs.events import Event, Taken, set_aside
 from fhirbridge.handoffs.tasks import read
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.native import documents
-from fhirbridge.storage import document_resources, handoff_keys, handoffs
+from fhirbridge.partners.registry import recipient_of
+from fhirbridge.storage import document_resources, handoff_keys, handoffs, writers
 from fhirbridge.storage import partners as partner_rows
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.keys import patient_key_of
@@ -46,13 +49,22 @@ def recognise(bridge: Bridge, session: Session, event: Event) -> Taken | None:
     reading = read_task(task, profile)
     if kind is None or reading is None or reading.state not in FRESH:
         return None
+    if not _is_here(bridge, focus):
+        reason = "The Task asks for an order of another server; it has to be sent along."
+        set_aside(bridge, session, event, code="order-elsewhere", reason=reason)
+        return None
     order_reference = references.write(focus.resource_type, focus.resource_id)
     order = read(session, bridge, order_reference)
     if order is None:
         return None
     order_body = wire.parse(order.content)
     patient = references.parse(str((order_body.get("subject") or {}).get("reference") or ""))
+    if patient.resource_type != "Patient" or not _is_here(bridge, patient):
+        reason = "The order of the Task is about nobody who is known here."
+        set_aside(bridge, session, event, code="patient-elsewhere", reason=reason)
+        return None
     patient_reference = references.write("Patient", patient.resource_id)
+    writer = writers.writer_of(session, bridge.custodian.id, event.reference, event.version)
     identity = str(uuid5(bridge.custodian.namespace, f"inbound {event.reference}"))
     now = bridge.now()
     row = HandoffRow(
@@ -61,7 +73,7 @@ def recognise(bridge: Bridge, session: Session, event: Event) -> Taken | None:
         SOURCE,
         event.reference,
         1,
-        event.partner or _partner_of(bridge, session, task),
+        event.partner or _partner_of(bridge, session, task, writer),
         patient_key_of({patient_reference}),
         reading.state.value,
         now,
@@ -75,6 +87,7 @@ def recognise(bridge: Bridge, session: Session, event: Event) -> Taken | None:
             "versionHere": event.version,
             "taskSaid": reading.state.value,
             "priority": str(order_body.get("priority") or task.get("priority") or "routine"),
+            **({"askedBy": writers.to_json(writer)} if writer else {}),
         },
     )
     handoffs.put(session, bridge.custodian.id, row)
@@ -102,22 +115,34 @@ def is_of_a_document(bridge: Bridge, session: Session, task: Resource) -> bool:
     return document_resources.is_made(session, bridge.custodian.id, reference)
 
 
-def _partner_of(bridge: Bridge, session: Session, task: Resource) -> str:
-    """The registered partner who asks, by an identifier of the requester; "" if unknown."""
+def _is_here(bridge: Bridge, reference: references.Reference) -> bool:
+    """True if it names a resource of our own server."""
+    named = bool(reference.resource_id)
+    return named and references.is_local(reference, bridge.settings.own_base)
+
+
+def _partner_of(bridge: Bridge, session: Session, task: Resource, writer: Recipient | None) -> str:
+    """The registered partner who asks, by an identifier of the requester, or by whose client
+    wrote it; "" if unknown."""
     requester = task.get("requester") or {}
     target = references.parse(str(requester.get("reference") or ""))
     held = (
         read(session, bridge, references.write(target.resource_type, target.resource_id))
-        if target.resource_id and references.is_local(target, bridge.settings.own_base)
+        if _is_here(bridge, target)
         else None
     )
     named = wire.parse(held.content) if held else {}
     values = {token.rpartition("|")[2] for token in tokens(named)}
     if isinstance(requester.get("identifier"), dict):
         values.add(str(requester["identifier"].get("value")))
-    for name, settings in partner_rows.settings_of(session, bridge.custodian.id).items():
+    known = partner_rows.settings_of(session, bridge.custodian.id)
+    for name, settings in known.items():
         npi = (settings.get("recipient") or {}).get("npi")
         if npi and npi in values:
+            return name
+    for name, settings in known.items():
+        partner = recipient_of(settings.get("recipient")) or Recipient(name)
+        if writer is not None and is_same(partner, writer):
             return name
     return ""
 

@@ -17,7 +17,7 @@ from fhirbridge.fhir.shapes import misshapen
 from fhirbridge.handoffs import inbound
 from fhirbridge.handoffs.events import Event, Taken
 from fhirbridge.handoffs.feed import owners_of
-from fhirbridge.handoffs.notify import refuse
+from fhirbridge.handoffs.readable import refuse
 from fhirbridge.handoffs.tasks import read
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.registry import Partner
@@ -93,7 +93,13 @@ def take_in(bridge: Bridge, partner: Partner, asked: Asked, stored: Resource) ->
             task = read(session, bridge, references.write("Task", place.resource_id))
             if task is None:
                 continue
-            event = Event(wire.parse(task.content), "notification", "ours", partner.name)
+            event = Event(
+                wire.parse(task.content),
+                "notification",
+                "ours",
+                partner.name,
+                base=bridge.settings.own_base,
+            )
             owners = owners_of(bridge, session, event)  # if the delivery process was faster
             made = None if owners else inbound.recognise(bridge, session, event)
             if made is not None:
@@ -107,7 +113,8 @@ def take_in(bridge: Bridge, partner: Partner, asked: Asked, stored: Resource) ->
 
 
 def _event(entry: BundleEntry, partner: Partner) -> Event:
-    return Event(entry.resource or {}, "notification", "theirs", partner.name)
+    resource = entry.resource or {}
+    return Event(resource, "notification", "theirs", partner.name, base=partner.base_url)
 
 
 def _asks(entry: BundleEntry, bundle: Resource) -> bool:

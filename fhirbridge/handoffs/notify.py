@@ -5,25 +5,23 @@ a collection, a transaction or a searchset. What only names a Task makes us look
 names nothing (R4 subscription.html, rest-hook without payload), at all that are open there.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import bundles, references
-from fhirbridge.fhir.primitives import is_instant
+from fhirbridge.fhir.bundles import BundleEntry
 from fhirbridge.fhir.shapes import misshapen
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Event, Taken
 from fhirbridge.handoffs.feed import route
 from fhirbridge.handoffs.follow import CLOSED
-from fhirbridge.jsontypes import Resource
+from fhirbridge.handoffs.readable import TYPES, refuse, unreadable
+from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.storage import handoff_keys, handoffs
+from fhirbridge.workflow.known import tokens
 
-_TAKEN_TYPES = ("Task", "Appointment")
 _MOST_ENTRIES = 500
-_MOST_ISSUES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +43,6 @@ def check(bundle: Resource) -> None:
     refuse(told)
 
 
-def unreadable(resource: Resource, place: str) -> Iterator[Issue]:
-    """Why a Task or an Appointment cannot be read; nothing about what is not read here."""
-    if resource.get("resourceType") not in _TAKEN_TYPES:
-        return
-    yield from misshapen(resource, place)
-    start = resource.get("start")
-    if resource["resourceType"] == "Appointment" and start is not None and not is_instant(start):
-        yield Issue("value", "This must be an instant.", expression=(f"{place}.start",))
-
-
-def refuse(issues: Iterator[Issue]) -> None:
-    """Raise InvalidContent if there are any."""
-    found = list(islice(issues, _MOST_ISSUES))
-    if found:
-        raise InvalidContent(*found)
-
-
 def notify(bridge: Bridge, partner_name: str, bundle: Resource) -> Notified:
     """Take a partner's notification in. Raises NotFound, or InvalidContent if it is no Bundle."""
     if bundle.get("resourceType") != "Bundle":
@@ -75,11 +56,18 @@ def notify(bridge: Bridge, partner_name: str, bundle: Resource) -> Notified:
         taken: list[Taken] = []
         told: set[str] = set()
         # appointments after tasks: they say the finer thing
-        for resource_type in _TAKEN_TYPES:
+        for resource_type in TYPES:
             for entry in entries:
                 resource = entry.resource
                 if resource and resource.get("resourceType") == resource_type:
-                    event = Event(resource, "notification", "theirs", partner.name)
+                    event = Event(
+                        resource,
+                        "notification",
+                        "theirs",
+                        partner.name,
+                        base=partner.base_url,
+                        persons=_persons(bundle, entry),
+                    )
                     told.add(event.reference)
                     taken += route(bridge, session, event)
         named = {name for name in _named(bundle, partner.base_url) if name not in told}
@@ -99,6 +87,23 @@ def look_again(bridge: Bridge, partner_name: str) -> Notified:
             session, bridge.custodian.id, partner.name, CLOSED, at=bridge.now()
         )
     return Notified((), count)
+
+
+def _persons(bundle: Resource, entry: BundleEntry) -> tuple[str, ...]:
+    """Identifiers of the patient of a Task or an Appointment who came in the Bundle with it."""
+    resource = entry.resource or {}
+    found: list[str] = []
+    for one in (resource.get("for") or {}, *map(_actor, resource.get("participant") or [])):
+        text = str(one.get("reference") or "")
+        person = bundles.resolve(bundle, text, from_full_url=entry.full_url) if text else None
+        if person and person.get("resourceType") == "Patient" and not any(misshapen(person, "")):
+            found += tokens(person)
+    return tuple(found)
+
+
+def _actor(participant: JsonObject) -> JsonObject:
+    actor: JsonObject = participant.get("actor") or {}
+    return actor
 
 
 def _named(bundle: Resource, base_url: str) -> set[str]:

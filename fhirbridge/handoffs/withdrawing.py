@@ -22,15 +22,25 @@ def withdraw_there(bridge: Bridge, handoff_id: str, *, by_text: str = "") -> Non
     Nothing happens where the partner holds no Task of ours. Raises PartnerUnreachable, and Conflict
     if the Task was changed meanwhile or the move is not allowed.
     """
-    with bridge.database.read() as session:
-        handoff = handoffs.get(session, bridge.custodian.id, handoff_id)
+    target = ReferralState.CANCEL_REQUESTED
+    with bridge.database.transaction() as session:
+        handoff = handoffs.get(session, bridge.custodian.id, handoff_id, locked=True)
         if handoff is None or not handoff.task_reference:
             return
         partner = partners.load(session, bridge, handoff.partner)
-    target = ReferralState.CANCEL_REQUESTED
-    if target not in next_states(ReferralState(handoff.status), partner.profile):
-        words = f"A referral that is {handoff.status} cannot be withdrawn."
-        raise Conflict(Issue("conflict", words))
+        if target not in next_states(ReferralState(handoff.status), partner.profile):
+            words = f"A referral that is {handoff.status} cannot be withdrawn."
+            raise Conflict(Issue("conflict", words))
+        # whoever reads the partner's Task meanwhile finds our word there
+        handoffs.note_state(
+            session,
+            bridge.custodian.id,
+            handoff.id,
+            status=handoff.status,
+            version=handoff.task_version,
+            details={**handoff.details, "withdrawing": True},
+            now=bridge.now(),
+        )
     with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
         exchange = client.read(handoff.task_reference)
         task = (

@@ -76,6 +76,17 @@ handoff_keys = Table(
     Column("handoff_id", Text, ForeignKey("handoffs.id"), primary_key=True),
 )
 
+# Which organization of outside wrote a version of a Task or an Appointment, until the reader of
+# referrals has come to it.
+writers = Table(
+    "writers",
+    metadata,
+    Column("custodian_id", sa.Integer, ForeignKey("custodians.id"), primary_key=True),
+    Column("reference", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("organization", sa.JSON, nullable=False),  # storage.writers
+)
+
 # When the clocks of a handoff are looked at next.
 handoff_clocks = Table(
     "handoff_clocks",

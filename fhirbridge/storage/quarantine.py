@@ -31,16 +31,23 @@ class Kept:
     id: int = 0
 
 
-def keep(session: Session, custodian_id: int, kept: Kept) -> bool:
-    """Set an event aside; False if the same version was set aside before."""
+def keep(
+    session: Session, custodian_id: int, kept: Kept, *, is_same_each_time: bool = False
+) -> bool:
+    """Set an event aside; False if the same version was set aside before.
+
+    `is_same_each_time`: whatever its text is now, it is kept once until somebody dealt with it.
+    """
     same = (
         (_q.custodian_id == custodian_id)
         & (_q.partner == kept.partner)
         & (_q.reference == kept.reference)
-        & (_q.version == kept.version)
         & (_q.code == kept.code)
-        & (_q.body == kept.body)
     )
+    if is_same_each_time:
+        same &= _q.settled_at.is_(None)
+    else:
+        same &= (_q.version == kept.version) & (_q.body == kept.body)
     if session.execute(sa.select(_q.id).where(same)).first():
         return False
     session.execute(

@@ -33,6 +33,7 @@ from fhirbridge.storage.handoff_tables import feed_positions as feed_positions
 from fhirbridge.storage.handoff_tables import handoff_clocks as handoff_clocks
 from fhirbridge.storage.handoff_tables import handoff_keys as handoff_keys
 from fhirbridge.storage.handoff_tables import quarantine as quarantine
+from fhirbridge.storage.handoff_tables import writers as writers
 from fhirbridge.storage.instants import Instant
 
 custodians = Table(

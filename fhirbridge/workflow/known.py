@@ -3,7 +3,7 @@
 Source: domain.md 1.5 (Task.focus, identifiers PLAC and FILL), R4 appointment.html#basedOn
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fhirbridge.fhir import references
 from fhirbridge.jsontypes import Resource
@@ -16,12 +16,12 @@ def tokens(resource: Resource) -> Iterator[str]:
             yield f"{one.get('system') or ''}|{one['value']}"
 
 
-def orders(resource: Resource, prefix: str = "order") -> list[str]:
-    """A key for each order that an Appointment is based on."""
+def orders(resource: Resource, prefix: str = "order", *, bases: Iterable[str]) -> list[str]:
+    """A key for each order of the server at these URLs that an Appointment is based on."""
     found = []
     for one in resource.get("basedOn") or []:
         target = references.parse(str(one.get("reference") or "") if isinstance(one, dict) else "")
-        if target.resource_type:
+        if target.resource_id and any(references.is_local(target, base) for base in ("", *bases)):
             found.append(f"{prefix} {references.write(target.resource_type, target.resource_id)}")
     return found
 

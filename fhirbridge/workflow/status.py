@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.workflow.transitions import is_reachable
+from fhirbridge.workflow.transitions import BOTH, Actor, is_reachable
 from fhirbridge.workflow.visits import NOT_SEEN, is_closed
 from fhirbridge.workflow.words import (
     DELIVERY,
     REFERRAL,
     DeliveryState,
     Profile,
+    Reading,
     ReferralState,
     Word,
     read_task,
@@ -58,13 +59,15 @@ class TaskSeen:
     """What reading a partner's Task led to.
 
     `moved`: the state changed. `same`: nothing new. `stale`: an older version than the one known.
-    `impossible`: a state that no allowed moves lead to; it is kept apart and changes nothing.
+    `impossible`: a state that no allowed moves lead to; it is kept apart and changes nothing, and
+    `code` says why.
     """
 
     result: Literal["moved", "same", "stale", "impossible"]
     state: ReferralState
     version_id: str
     reason: str = ""
+    code: str = ""
 
 
 def is_older(offered: str, known: str, history: Sequence[str] = ()) -> bool:
@@ -90,8 +93,12 @@ def see_task(
     version_id: str,
     profile: Profile = "base",
     history: Sequence[str] = (),
+    actors: frozenset[Actor] = BOTH,
 ) -> TaskSeen:
-    """Judge a Task that was read at the partner against what is known ("" = nothing yet)."""
+    """Judge a Task that was read at the partner against what is known ("" = nothing yet).
+
+    `actors` are those who may have written it.
+    """
     offered = str((task.get("meta") or {}).get("versionId") or "")
     if offered and offered == version_id:
         return TaskSeen("same", state, version_id)
@@ -99,15 +106,45 @@ def see_task(
         return TaskSeen("stale", state, version_id, "An older version of the Task was read.")
     reading = read_task(task, profile)
     if reading is None:
-        return TaskSeen("impossible", state, offered, "The Task's status has no meaning for us.")
-    if reading.state is state or (reading.inferred and _says_the_same(state, task, profile)):
+        reason = "The Task's status has no meaning for us."
+        return TaskSeen("impossible", state, offered, reason, "unknown-status")
+    if state in (reading.state, *reading.alike):
         return TaskSeen("same", state, offered)
-    if not is_reachable(state, reading.state, profile):
-        reason = f"A Task that was {state.value} cannot become {reading.state.value}."
-        return TaskSeen("impossible", state, offered, reason)
-    return TaskSeen("moved", reading.state, offered)
+    target = _meant(reading, state, profile)
+    refusal = refuse_move(state, target, profile=profile, actors=actors)
+    if refusal is not None:
+        return TaskSeen("impossible", state, offered, refusal.reason, refusal.code)
+    return TaskSeen("moved", target, offered)
 
 
-def _says_the_same(state: ReferralState, task: Resource, profile: Profile) -> bool:
-    """A coarse status that the known, finer state also has tells nothing new."""
-    return REFERRAL[state].task_status(profile) == task.get("status")
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a referral cannot come from one state to another: a code, and a sentence."""
+
+    code: Literal["impossible-move", "wrong-actor"]
+    reason: str
+
+
+def refuse_move(
+    state: ReferralState,
+    target: ReferralState,
+    *,
+    profile: Profile = "base",
+    actors: frozenset[Actor] = BOTH,
+) -> Refusal | None:
+    """Why these actors cannot bring a referral from one state to the other; None if they can."""
+    if is_reachable(state, target, profile, actors=actors):
+        return None
+    if is_reachable(state, target, profile):
+        [one] = actors
+        name = {"initiator": "sender", "recipient": "receiver"}[one]
+        words = f"The {name} of a referral that is {state.value} cannot make it {target.value}."
+        return Refusal("wrong-actor", words)
+    words = f"A referral that was {state.value} cannot become {target.value}."
+    return Refusal("impossible-move", words)
+
+
+def _meant(reading: Reading, state: ReferralState, profile: Profile) -> ReferralState:
+    """Of the states that a Task may mean, the first that the referral can come to."""
+    read = (reading.state, *reading.alike)
+    return next((one for one in read if is_reachable(state, one, profile)), reading.state)

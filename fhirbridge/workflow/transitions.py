@@ -8,7 +8,14 @@ from typing import Literal
 from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
 
 Actor = Literal["initiator", "recipient"]
+Reachable = Mapping[ReferralState, frozenset[ReferralState]]
+NOBODY: frozenset[Actor] = frozenset()
+INITIATOR: frozenset[Actor] = frozenset({"initiator"})
+RECIPIENT: frozenset[Actor] = frozenset({"recipient"})
+BOTH = INITIATOR | RECIPIENT
 _S = ReferralState
+# what the sender makes of a referral, and nobody else
+_INITIATORS = frozenset({_S.SENT, _S.CANCEL_REQUESTED, _S.ENTERED_IN_ERROR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +81,67 @@ def next_states(state: ReferralState, profile: Profile = "base") -> frozenset[Re
     return frozenset(allowed)
 
 
-def actor_may(actor: Actor, source: ReferralState, target: ReferralState) -> bool:
-    """True if BSeR's table gives this move to this actor."""
-    return any(row.actor == actor and row.source is source and row.target is target for row in BSER)
+def actors_of(
+    source: ReferralState, target: ReferralState, profile: Profile = "base"
+) -> frozenset[Actor]:
+    """Who may make this move; nobody if it is not allowed at all.
+
+    BSeR's table decides for its partners, where sent and received are one. What it does not have
+    follows from what each move means: the sender asks for the withdrawal and takes back what it
+    wrote in error, the receiver answers; to a referral that waits for documents both may say that
+    they came, and without BSeR both may cancel.
+    """
+    if target not in next_states(source, profile):
+        return NOBODY
+    if profile == "bser":
+        known = _S.SENT if source is _S.RECEIVED else source
+        found = frozenset(row.actor for row in BSER if (row.source, row.target) == (known, target))
+        if found:
+            return found
+    if (source, target) == (_S.INFO_NEEDED, _S.RECEIVED):
+        return BOTH
+    if target is _S.CANCELLED:
+        if source is _S.DRAFT:
+            return INITIATOR
+        return RECIPIENT if profile == "bser" else BOTH
+    return INITIATOR if target in _INITIATORS else RECIPIENT
 
 
-def _reachable(profile: Profile) -> Mapping[ReferralState, frozenset[ReferralState]]:
+def _closure(profile: Profile, actors: frozenset[Actor]) -> Reachable:
     closure: dict[ReferralState, frozenset[ReferralState]] = {}
     for start in ReferralState:
         seen: set[ReferralState] = set()
         queue = [start]
         while queue:
-            for state in next_states(queue.pop(), profile) - seen:
-                seen.add(state)
-                queue.append(state)
+            source = queue.pop()
+            for state in next_states(source, profile) - seen:
+                if actors_of(source, state, profile) & actors:
+                    seen.add(state)
+                    queue.append(state)
         closure[start] = frozenset(seen)
     return MappingProxyType(closure)
 
 
-_REACHABLE: Mapping[Profile, Mapping[ReferralState, frozenset[ReferralState]]] = MappingProxyType(
-    {"base": _reachable("base"), "bser": _reachable("bser"), "gravity": _reachable("gravity")}
+_PROFILES: tuple[Profile, ...] = ("base", "bser", "gravity")
+_REACHABLE: Mapping[tuple[Profile, frozenset[Actor]], Reachable] = MappingProxyType(
+    {
+        (profile, actors): _closure(profile, actors)
+        for profile in _PROFILES
+        for actors in (INITIATOR, RECIPIENT, BOTH)
+    }
 )
 
 
-def is_reachable(source: ReferralState, target: ReferralState, profile: Profile = "base") -> bool:
-    """True if allowed moves lead from one state to the other.
+def is_reachable(
+    source: ReferralState,
+    target: ReferralState,
+    profile: Profile = "base",
+    *,
+    actors: frozenset[Actor] = BOTH,
+) -> bool:
+    """True if moves that are allowed to these actors lead from one state to the other.
 
     Between two looks at a partner's Task several moves may have happened, so that polling asks
     for reachability, not for one step.
     """
-    return target in _REACHABLE[profile][source]
+    return target in _REACHABLE[profile, actors][source]

@@ -242,10 +242,12 @@ DELIVERY: dict[DeliveryState, Word] = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a Task says. `inferred` when only its coarse status told, not a businessStatus."""
+    """What a Task says. `inferred` when only its coarse status told, not a businessStatus;
+    `alike` are other states that are said in the same words."""
 
     state: ReferralState
     inferred: bool
+    alike: tuple[ReferralState, ...] = ()
 
 
 def read_task(task: Resource, profile: Profile = "base") -> Reading | None:
@@ -262,10 +264,14 @@ def read_task(task: Resource, profile: Profile = "base") -> Reading | None:
     }
     for coding in (task.get("businessStatus") or {}).get("coding") or []:
         code = coding.get("code")
-        for state, row in rows.items():
-            if code and code in (row.business_status, state.value, f"fb:{state.value}"):
-                return Reading(state, inferred=False)
+        named = [state for state in rows if code in (state.value, f"fb:{state.value}")]
+        if named:
+            return Reading(named[0], inferred=False)
+        said = [state for state, row in rows.items() if code and code == row.business_status]
+        if said:
+            return Reading(said[0], inferred=False, alike=tuple(said[1:]))
     if not rows:
         return None
     exact = [state for state, row in rows.items() if row.task_status(profile) == status]
-    return Reading((exact or list(rows))[0], inferred=True)
+    first, *others = exact or list(rows)
+    return Reading(first, inferred=True, alike=tuple(others))

@@ -12,6 +12,7 @@ from fhirbridge import bridge as bridges
 from fhirbridge.config import Settings
 from fhirbridge.consent.purposes import is_same
 from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure.caller import Caller
 from fhirbridge.documents.outgoing import Receiving
 from fhirbridge.documents.stored import prepare_as
 from fhirbridge.handoffs import inbound, partners, referrals
@@ -215,3 +216,73 @@ def test_who_asks_us_may_be_named_in_any_way(store: Store) -> None:
             assert store.ask("PUT", f"Task/{name}", task, caller=who).status == (
                 403 if name == "elsewhere" else moved
             )
+
+
+def asked_by(store: Store, who: Caller, **task: Any) -> referrals.Case:
+    """The client of an organization asks us for something, in the name of a practitioner."""
+    case = hand(store, to=CLINIC.recipient)
+    patient = case.handoff.details["patientHere"]
+    store.put(
+        {"resourceType": "Practitioner", "id": "dr", "name": [{"family": "Example"}]},
+        {
+            "resourceType": "ServiceRequest",
+            "id": "asked",
+            "status": "active",
+            "intent": "order",
+            "subject": {"reference": patient},
+        },
+    )
+    made = store.ask(
+        "POST",
+        "Task",
+        {
+            "resourceType": "Task",
+            "status": "requested",
+            "intent": "order",
+            "focus": {"reference": "ServiceRequest/asked"},
+            "for": {"reference": patient},
+            "requester": {"reference": "Practitioner/dr"},
+            "authoredOn": "2026-03-02T12:00:00Z",
+            **task,
+        },
+        caller=who,
+    )
+    assert made.status == 201, made.body
+    while read_feed(store.bridge):
+        pass
+    return referrals.list_cases(store.bridge, direction="inbound")[0]
+
+
+def test_who_wrote_the_request_moves_it_in_whoevers_name_it_is(store: Store) -> None:
+    case = asked_by(store, CLINIC)
+    place = case.handoff.details["taskHere"]
+    task = {**store.get(place).body, "status": "cancelled"}
+    other = replace(CLINIC, client_id="other", recipient=replace(CLINIC.recipient, name="Other"))
+
+    refused = store.ask("PUT", place, task, caller=other)
+    moved = store.ask("PUT", place, task)
+
+    assert (refused.status, moved.status) == (403, 200)
+    assert case.handoff.partner == "ehr"  # known by whose client it was
+    assert state(store, case) == "cancelled"
+
+
+def test_who_asks_does_not_answer_itself(store: Store) -> None:
+    """BSeR's table, and the receiver's moves of the others, hold for what is written to us."""
+    case = asked_by(store, CLINIC)
+    place = case.handoff.details["taskHere"]
+
+    written = store.ask("PUT", place, {**store.get(place).body, "status": "accepted"})
+
+    assert written.status == 200
+    assert state(store, case) == "sent"
+    assert [one.code for one in referrals.list_set_aside(store.bridge)] == ["wrong-actor"]
+
+
+def test_an_order_of_another_server_is_none_of_ours_by_its_id(store: Store) -> None:
+    elsewhere = "https://elsewhere.example/fhir/ServiceRequest/asked"
+
+    with pytest.raises(IndexError):
+        asked_by(store, CLINIC, focus={"reference": elsewhere})
+
+    assert [one.code for one in referrals.list_set_aside(store.bridge)] == ["order-elsewhere"]

@@ -2,8 +2,22 @@
 
 import pytest
 
-from fhirbridge.workflow.transitions import BSER, actor_may, is_reachable, next_states
-from fhirbridge.workflow.words import DELIVERY, REFERRAL, DeliveryState, ReferralState, read_task
+from fhirbridge.workflow.transitions import (
+    BSER,
+    INITIATOR,
+    RECIPIENT,
+    actors_of,
+    is_reachable,
+    next_states,
+)
+from fhirbridge.workflow.words import (
+    DELIVERY,
+    REFERRAL,
+    DeliveryState,
+    Profile,
+    ReferralState,
+    read_task,
+)
 
 S = ReferralState
 
@@ -69,12 +83,33 @@ def test_every_bser_row_is_an_allowed_move() -> None:
     assert len(BSER) == 30
     for row in BSER:
         assert row.target in next_states(row.source, "bser"), row
-        assert actor_may(row.actor, row.source, row.target)
+        assert actors_of(row.source, row.target, "bser") == {row.actor}
 
 
-def test_only_the_initiator_may_ask_to_cancel() -> None:
-    assert actor_may("initiator", S.SENT, S.CANCEL_REQUESTED)
-    assert not actor_may("recipient", S.SENT, S.CANCEL_REQUESTED)
+@pytest.mark.parametrize("profile", ["base", "bser", "gravity"])
+def test_every_allowed_move_is_somebodys(profile: Profile) -> None:
+    for source in S:
+        for target in S:
+            allowed = target in next_states(source, profile)
+            assert bool(actors_of(source, target, profile)) == allowed, (source, target)
+
+
+@pytest.mark.parametrize("profile", ["base", "bser", "gravity"])
+def test_who_sent_it_asks_to_cancel_and_takes_back_what_was_an_error(profile: Profile) -> None:
+    for state in set(S) - {S.ENTERED_IN_ERROR}:
+        assert actors_of(state, S.ENTERED_IN_ERROR, profile) == INITIATOR
+        if S.CANCEL_REQUESTED in next_states(state, profile):
+            assert actors_of(state, S.CANCEL_REQUESTED, profile) == INITIATOR
+
+
+@pytest.mark.parametrize(("profile", "may"), [("base", True), ("bser", False), ("gravity", True)])
+def test_a_bser_receiver_confirms_a_withdrawal_that_was_asked_for(
+    profile: Profile, may: bool
+) -> None:
+    for state in (S.SENT, S.ACCEPTED, S.SCHEDULED, S.IN_SERVICE):
+        assert is_reachable(state, S.CANCELLED, profile, actors=RECIPIENT) is may
+        assert is_reachable(state, S.CANCELLED, profile)
+    assert is_reachable(S.CANCEL_REQUESTED, S.CANCELLED, profile, actors=RECIPIENT)
 
 
 @pytest.mark.parametrize("end", [S.DECLINED, S.CANCELLED, S.COMPLETED, S.FAILED], ids=str)
