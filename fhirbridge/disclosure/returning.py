@@ -53,7 +53,9 @@ def with_hidden(written: Resource, stored: Resource, shown: Resource) -> Resourc
 
 def _joined(written: Json, stored: Json, shown: Json) -> Json:
     if not isinstance(stored, list):
-        return stored
+        # Whom it names would else be seen to stay away where another one is hidden.
+        is_reference = isinstance(stored, dict) and "reference" in stored
+        return written if is_reference and written is not None and shown is None else stored
     seen = shown if isinstance(shown, list) else []
     given = written if isinstance(written, list) else []
     partly: list[Json] = []  # as stored, in the order of `seen`

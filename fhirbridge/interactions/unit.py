@@ -46,6 +46,7 @@ class Unit:
     deleted: dict[str, ResourceVersion] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)  # the entry of a transaction
     kept: dict[str, frozenset[str]] = field(default_factory=dict)  # what it referred to before
+    given: dict[str, Resource] = field(default_factory=dict)  # as it was written, before the rest
     before: list[Gate] = field(default_factory=list)  # as it was before a Consent was written
     base: str = ""  # the canonical base of what is ours
 
@@ -155,13 +156,10 @@ class Unit:
                 Issue("forbidden", "A client gives nobody the name of its own organization.")
             )
         # What the caller names itself is kept only if it saw it: a guess is not confirmed.
-        hidden = self._references(stored) - self._references(resource)
-        self.kept[current.reference] = self._references(shown) | hidden
+        found = integrity.local_references(shown, self.circumstances.bases)
+        self.kept[current.reference] = frozenset(each.target for each in found)
+        self.given[current.reference] = resource
         return with_hidden(resource, stored, shown)
-
-    def _references(self, resource: Resource) -> frozenset[str]:
-        found = integrity.local_references(resource, self.circumstances.bases)
-        return frozenset(each.target for each in found)
 
     def _refuse_other(self, resource: Resource, shown: Resource, current: ResourceVersion) -> None:
         """Who sees only a part changes neither whose it is nor its class: both hide the rest."""
@@ -220,7 +218,8 @@ class Unit:
     def _absent(self, version: ResourceVersion, dangling: Set[int]) -> Iterator[Issue]:
         if not dangling and self.gate.is_open and b"/_history/" not in version.content:
             return
-        resource = wire.parse(version.content)
+        # Of what stays hidden nothing is said, and what it hides is no excuse for what was written.
+        resource = self.given.get(version.reference) or wire.parse(version.content)
         for found in integrity.local_references(resource, self.circumstances.bases):
             kept = self.kept.get(version.reference, frozenset())
             is_hidden = found.target not in kept and self._is_hidden(found.target)

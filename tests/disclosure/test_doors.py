@@ -174,11 +174,35 @@ def test_writing_back_what_was_seen_changes_nothing(record: Store) -> None:
 def test_a_guessed_reference_is_refused_whether_it_stands_there_or_not(record: Store) -> None:
     seen = record.get("CarePlan/plan").body
     found = [
-        record.ask("PUT", "CarePlan/plan", {**seen, "addresses": [{"reference": guess}]}).status
-        for guess in ("Condition/h1", "Condition/h2", "Condition/none")
+        record.ask("PUT", "CarePlan/plan", {**seen, "addresses": [{"reference": guess}]})
+        for guess in ("Condition/h1", "Condition/h2", "Condition/h3")
     ]
 
-    assert found == [422, 422, 422]
+    assert [each.status for each in found] == [422, 422, 422]
+    said = {json.dumps(each.body).replace(f"h{n}", "h") for n, each in enumerate(found, 1)}
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("named", ["Encounter/e1", "Encounter/none"])
+def test_a_reference_in_the_place_of_a_hidden_one_is_taken_as_elsewhere(
+    record: Store, named: str
+) -> None:
+    visit = {"resourceType": "Encounter", "status": "planned", "class": {"code": "AMB"}}
+    record.put(
+        {"resourceType": "Patient", "id": "p3"},
+        {**visit, "id": "e1", "subject": P1},
+        {**visit, "id": "h3", "subject": {"reference": "Patient/p3"}},
+        {**plan(), "encounter": {"reference": "Encounter/h3"}},
+        {**plan(), "id": "open"},
+    )
+    answers = []
+    for name in ("plan", "open"):
+        seen = record.get(f"CarePlan/{name}").body
+        changed = {**seen, "encounter": {"reference": named}}
+        answers.append(record.ask("PUT", f"CarePlan/{name}", changed))
+
+    assert answers[0].status == answers[1].status
+    assert answers[0].body.get("encounter") == answers[1].body.get("encounter")
 
 
 @pytest.mark.parametrize("wrapped", [True, False], ids=["Bundle", "contained"])
