@@ -1,8 +1,9 @@
 """A small FHIR server in a process of its own behind the fault dial, so that there can be many.
 
 `python -m benchmarks.small_partner PORT [--single]` keeps resources in memory. It takes
-transactions with ifNoneExist, conditional creates, updates, reads and search by identifier; with
-`--single` only creates without conditions and reads: no transactions, no search, no updates.
+transactions with ifNoneExist, conditional creates, updates, reads, search by identifier, and
+Subscriptions; with `--single` only creates without conditions and reads: no transactions, no
+search, no updates, no Subscriptions. `GET _hooks` tells which notifications were sent.
 """
 
 import argparse
@@ -18,11 +19,20 @@ from urllib.parse import parse_qs
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from benchmarks.small_subscriptions import Hooks
 from fhirbridge.demo.faults import FaultDial
 from fhirbridge.processes import end_with_parent
 
 TYPES = ("Organization", "Patient", "Goal", "CarePlan", "ServiceRequest", "Task")
 MORE = ("Composition", "DocumentReference", "Provenance", "Observation", "Appointment")
+
+_SUBSCRIPTIONS = {
+    "type": "Subscription",
+    "interaction": [
+        {"code": code} for code in ("create", "read", "update", "delete", "search-type")
+    ],
+    "searchParam": [{"name": "url"}],
+}
 
 
 class Store:
@@ -31,6 +41,8 @@ class Store:
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Any]] = {}
         self.known: dict[tuple[str, str], str] = {}
+        self.hooks = Hooks(self.held)
+        self.number = 0
         self.lock = threading.Lock()
 
     def find(self, kind: str, token: str) -> list[str]:
@@ -39,7 +51,8 @@ class Store:
 
     def put(self, resource: dict[str, Any], place: str = "") -> str:
         kind = resource["resourceType"]
-        place = place or f"{kind}/{len(self.held) + 1}"
+        self.number += 1
+        place = place or f"{kind}/{self.number}"
         before = self.held.get(place, {}).get("meta", {}).get("versionId", "0")
         self.held[place] = {
             **resource,
@@ -49,6 +62,7 @@ class Store:
         listed = resource.get("identifier") or []
         for one in listed if isinstance(listed, list) else [listed]:
             self.known.setdefault((kind, f"{one.get('system', '')}|{one.get('value')}"), place)
+        self.hooks.changed(self.held[place])
         return place
 
 
@@ -79,6 +93,15 @@ class SmallServer:
             return "200 OK", self._capability(), ""
         if path == ["_all"]:
             return "200 OK", {"held": list(self.store.held.values())}, ""
+        if path == ["_hooks"]:
+            return "200 OK", {"sent": self.store.hooks.log}, ""
+        if path[:1] == ["Subscription"] and not self.single:
+            if method == "DELETE" and len(path) == 2:
+                self.store.held.pop("/".join(path), None)
+                return "200 OK", {"resourceType": "OperationOutcome", "issue": []}, ""
+            if method == "GET" and len(path) == 1:
+                url = parse_qs(environ["QUERY_STRING"]).get("url", [""])[0]
+                return "200 OK", self._subscriptions(url), ""
         if method == "POST" and not path and not self.single:
             return "200 OK", self._transaction(body), ""
         if method == "POST" and len(path) == 1:
@@ -97,6 +120,14 @@ class SmallServer:
             entries = [{"resource": self.store.held[place]} for place in places]
             return "200 OK", {"resourceType": "Bundle", "type": "searchset", "entry": entries}, ""
         return "404 Not Found", {"resourceType": "OperationOutcome", "issue": []}, ""
+
+    def _subscriptions(self, url: str) -> dict[str, Any]:
+        found = [
+            {"resource": one}
+            for one in self.store.held.values()
+            if one["resourceType"] == "Subscription" and one["channel"]["endpoint"] == url
+        ]
+        return {"resourceType": "Bundle", "type": "searchset", "entry": found}
 
     def _transaction(self, bundle: dict[str, Any]) -> dict[str, Any]:
         places: dict[str, str] = {}
@@ -137,7 +168,8 @@ class SmallServer:
                             "searchParam": [] if self.single else [{"name": "identifier"}],
                         }
                         for name in (*TYPES, *MORE)
-                    ],
+                    ]
+                    + ([] if self.single else [_SUBSCRIPTIONS]),
                 }
             ],
         }

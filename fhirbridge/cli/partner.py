@@ -9,15 +9,15 @@ import click
 from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.bridge import Bridge
-from fhirbridge.cli import output
-from fhirbridge.clock import to_instant
+from fhirbridge.cli import output, partner_subscription
+from fhirbridge.cli.partner_shown import offer, to_json
 from fhirbridge.documents.outgoing import outgoing_of
 from fhirbridge.documents.receive import prepare
 from fhirbridge.handoffs import partners, send
 from fhirbridge.handoffs.probe import probe
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.credentials import read_key
-from fhirbridge.partners.registry import Partner, recipient_json
+from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.rungs import differences, rungs
 
 _PROFILES = ("base", "bser", "gravity")
@@ -26,6 +26,11 @@ _PROFILES = ("base", "bser", "gravity")
 @click.group("partner")
 def command() -> None:
     """Register partners, see what they can do and what they would lose."""
+
+
+command.add_command(partner_subscription.show)
+command.add_command(partner_subscription.subscribe)
+command.add_command(partner_subscription.unsubscribe)
 
 
 @command.command()
@@ -71,7 +76,7 @@ def add(name: str, url: str, *, as_json: bool, **given: Any) -> None:
     finally:
         bridge.close()
     if as_json:
-        output.print_json(_json(added.partner))
+        output.print_json(to_json(added.partner))
     else:
         click.echo(added.partner.name)
     if added.unreachable:
@@ -79,7 +84,7 @@ def add(name: str, url: str, *, as_json: bool, **given: Any) -> None:
         click.echo(words, err=True)
     else:
         click.echo(
-            f"{'Registered' if added.is_new else 'Changed'}: {_offer(added.partner)}.", err=True
+            f"{'Registered' if added.is_new else 'Changed'}: {offer(added.partner)}.", err=True
         )
 
 
@@ -148,9 +153,9 @@ def probe_(name: str, write: bool, as_json: bool) -> int:
     finally:
         bridge.close()
     if as_json:
-        output.print_json(_json(found))
+        output.print_json(to_json(found))
     else:
-        click.echo(f"{found.name}: {_offer(found)}")
+        click.echo(f"{found.name}: {offer(found)}")
         shown = found.probe
         marks = {True: "yes", False: "NO", None: "not asked"}
         click.echo(f"conditional create  {marks[shown.get('conditionalCreate')]}")
@@ -216,46 +221,9 @@ def list_partners(as_json: bool) -> None:
     finally:
         bridge.close()
     if as_json:
-        output.print_json([_json(partner) for partner in known])
+        output.print_json([to_json(partner) for partner in known])
     elif known:
-        rows = [(one.name, one.base_url, one.profile, _offer(one)) for one in known]
+        rows = [(one.name, one.base_url, one.profile, offer(one)) for one in known]
         output.table(rows, ("NAME", "URL", "PROFILE", "OFFERS"))
     else:
         click.echo("There are no partners. Register one: fhirbridge partner add NAME URL", err=True)
-
-
-def _offer(partner: Partner) -> str:
-    """The best way of sending, in words."""
-    abilities = partner.abilities
-    if not abilities.known:
-        return "not known"
-    if abilities.transaction:
-        way = "transactions"
-    elif abilities.batch:
-        way = "batches"
-    elif abilities.create and abilities.create <= abilities.conditional_create:
-        way = "conditional creates"
-    elif abilities.create:
-        way = "creates"
-    else:
-        way = "no writing"
-    return f"{way}, FHIR {abilities.fhir_version}" if abilities.fhir_version else way
-
-
-def _json(partner: Partner) -> JsonObject:
-    abilities = partner.abilities
-    at = partner.capability_at
-    return {
-        "name": partner.name,
-        "url": partner.base_url,
-        "profile": partner.profile,
-        "followSeconds": partner.follow_seconds,
-        "capabilityAt": to_instant(at) if at else None,
-        "software": abilities.software,
-        "fhirVersion": abilities.fhir_version,
-        "transaction": abilities.known and abilities.transaction,
-        "batch": abilities.known and abilities.batch,
-        "types": sorted(abilities.types),
-        "organization": recipient_json(partner.recipient),
-        "probe": partner.probe,
-    }

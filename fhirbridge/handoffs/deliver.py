@@ -25,6 +25,7 @@ from fhirbridge.partners.plan import Held, plan
 from fhirbridge.partners.registry import Partner, fetch_capability
 from fhirbridge.partners.verdict import Retry, Unknown
 from fhirbridge.storage import handoff_keys, handoffs, outbox
+from fhirbridge.storage import partners as partner_rows
 from fhirbridge.storage.outbox import Claim, Ending
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.retry import Chance, Policy
@@ -245,7 +246,8 @@ def _with_capability(bridge: Bridge, partner: Partner, client: PartnerClient) ->
         if partner.capability:
             return partner
         raise
-    partner = replace(partner, capability=capability, capability_at=now)
     with bridge.database.transaction() as session:
-        partners.save(session, bridge, partner)
-    return partner
+        partner_rows.note_capability(
+            session, bridge.custodian.id, partner.name, capability=capability, at=now
+        )
+    return replace(partner, capability=capability, capability_at=now)

@@ -45,9 +45,14 @@ def add(bridge: Bridge, partner: Partner) -> Added:
     except PartnerUnreachable as error:
         unreachable = str(error)
     with bridge.database.transaction() as session:
-        known = rows.get(session, bridge.custodian.id, partner.name)
-        if known is not None and known.base_url == partner.base_url and not partner.probe:
-            partner = replace(partner, probe=known.settings.get("probe") or {})
+        known = rows.get(session, bridge.custodian.id, partner.name, locked=True)
+        if known is not None and known.base_url == partner.base_url:
+            kept = known.settings
+            partner = replace(
+                partner,
+                probe=partner.probe or kept.get("probe") or {},
+                subscription=kept.get("subscription") or {},
+            )
         is_new = save(session, bridge, partner)
     return Added(partner, is_new, unreachable)
 

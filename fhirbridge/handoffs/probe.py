@@ -19,6 +19,7 @@ from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.http import Answer
 from fhirbridge.partners.registry import Partner, fetch_capability
 from fhirbridge.partners.verdict import Delivered, judge_create
+from fhirbridge.storage import partners as rows
 
 _TRIES = 8
 _FIRST_PAUSE = 0.1
@@ -63,10 +64,11 @@ def probe(bridge: Bridge, name: str, *, write: bool) -> Partner:
         if write:
             tried = try_look_up(client, capability, base=bridge.settings.base)
             found = {**tried.to_json(), "at": to_instant(bridge.now())}
-    changed = replace(partner, capability=capability, capability_at=bridge.now(), probe=found)
+    now, custodian_id = bridge.now(), bridge.custodian.id
     with bridge.database.transaction() as session:
-        partners.save(session, bridge, changed)
-    return changed
+        rows.note_capability(session, custodian_id, name, capability=capability, at=now)
+        rows.note_settings(session, custodian_id, name, {"probe": found}, now=now)
+    return replace(partner, capability=capability, capability_at=now, probe=found)
 
 
 def try_look_up(client: PartnerClient, capability: Resource, *, base: str) -> Probe:

@@ -16,6 +16,7 @@ from fhirbridge.handoffs.deliver import Attempted, attempt
 from fhirbridge.handoffs.expiry import expire
 from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.follow import CLOSED, Followed, follow_next
+from fhirbridge.handoffs.subscribe import renew_next
 from fhirbridge.storage import handoffs, outbox
 
 _IDLE_SECONDS = 1.0  # other processes enqueue without telling us
@@ -57,12 +58,12 @@ def drain(bridge: Bridge, *, crew: Crew | None = None, heard: Heard = _say_nothi
 
 def _look(bridge: Bridge, heard: Heard, *, due_by: datetime | None = None) -> bool:
     """Take in what partners wrote, look at the Task whose turn it is, let a clock ring, end what
-    is too old. False if there was nothing to do."""
+    is too old, renew what partners tell us. False if there was nothing to do."""
     taken = read_feed(bridge)
     followed = follow_next(bridge, due_by=due_by)
     if followed is not None:
         heard(followed)
-    return any((taken, followed, ring_next(bridge), expire(bridge)))
+    return any((taken, followed, ring_next(bridge), expire(bridge), renew_next(bridge)))
 
 
 def work(

@@ -23,6 +23,7 @@ class Abilities:
     update_create: frozenset[str] = frozenset()  # an update that may create
     delete: frozenset[str] = frozenset()
     find: frozenset[str] = frozenset()  # search_type with the parameter `identifier`
+    parameters: frozenset[str] = frozenset()  # `Type?name` that can be searched
     software: str = ""
     fhir_version: str = ""
 
@@ -41,6 +42,10 @@ class Abilities:
     def can_update(self, resource_type: str) -> bool:
         """True if resources of this type can be updated, as far as is known."""
         return not self.known or resource_type in self.update
+
+    def can_search(self, resource_type: str, name: str) -> bool:
+        """True if this search parameter of the type is offered; never only hoped for."""
+        return f"{resource_type}?{name}" in self.parameters
 
     def can_place(self, resource_type: str) -> bool:
         """True if a resource of this type can be put under an id of ours; never only hoped for."""
@@ -82,6 +87,11 @@ def abilities_of(capability: Resource | None) -> Abilities:
             if any(
                 one.get("name") == "identifier" for one in _objects(resources[name], "searchParam")
             )
+        ),
+        parameters=frozenset(
+            f"{name}?{one.get('name')}"
+            for name in searchable
+            for one in _objects(resources[name], "searchParam")
         ),
         software=str(software.get("name") or "") if isinstance(software, dict) else "",
         fhir_version=str(capability.get("fhirVersion") or ""),

@@ -28,7 +28,7 @@ class Partner:
     `headers` go with every request; `requests_per_second` 0 is no limit; `window` are the days and
     hours in which is sent, `calendar` those in which its people work, both in `timezone`;
     `recipient` is the organization behind it, as a consent may name it; `probe` what a trial of
-    its look-up showed.
+    its look-up showed; `subscription` what it is asked to tell us, and how that stands.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Partner:
     recipient: Recipient | None = None
     credentials: Credentials | None = None
     probe: JsonObject = field(default_factory=dict)
+    subscription: JsonObject = field(default_factory=dict)
     capability: Resource | None = None
     capability_at: datetime | None = None
 
@@ -75,6 +76,7 @@ class Partner:
             "recipient": recipient_json(self.recipient),
             "credentials": self.credentials.to_json() if self.credentials else None,
             "probe": dict(self.probe),
+            "subscription": dict(self.subscription),
         }
 
     @classmethod
@@ -103,6 +105,7 @@ class Partner:
             recipient=recipient_of(settings.get("recipient")),
             credentials=Credentials.from_json(settings.get("credentials")),
             probe=settings.get("probe") or {},
+            subscription=settings.get("subscription") or {},
             capability=capability,
             capability_at=capability_at,
         )

@@ -33,8 +33,9 @@ def put(session: Session, custodian_id: int, row: PartnerRow) -> bool:
         "capability_at": row.capability_at,
         "updated_at": row.updated_at,
     }
-    mine = (partners.c.custodian_id == custodian_id) & (partners.c.name == row.name)
-    changed = session.execute(sa.update(partners).where(mine).values(**values))
+    changed = session.execute(
+        sa.update(partners).where(_mine(custodian_id, row.name)).values(**values)
+    )
     if changed.rowcount:
         return False
     session.execute(
@@ -45,11 +46,39 @@ def put(session: Session, custodian_id: int, row: PartnerRow) -> bool:
     return True
 
 
-def get(session: Session, custodian_id: int, name: str) -> PartnerRow | None:
-    """The partner of this name, or None."""
-    mine = (partners.c.custodian_id == custodian_id) & (partners.c.name == name)
-    row = session.execute(sa.select(partners).where(mine)).first()
+def get(
+    session: Session, custodian_id: int, name: str, *, locked: bool = False
+) -> PartnerRow | None:
+    """The partner of this name, or None; `locked` against other writers until the commit."""
+    query = sa.select(partners).where(_mine(custodian_id, name))
+    row = session.execute(query.with_for_update() if locked else query).first()
     return _row(row) if row else None
+
+
+def note_capability(
+    session: Session, custodian_id: int, name: str, *, capability: Resource, at: datetime
+) -> None:
+    """Keep a CapabilityStatement, and nothing else."""
+    session.execute(
+        sa.update(partners)
+        .where(_mine(custodian_id, name))
+        .values(capability=capability, capability_at=at)
+    )
+
+
+def note_settings(
+    session: Session, custodian_id: int, name: str, changes: JsonObject, *, now: datetime
+) -> bool:
+    """Change some of the settings; others may be changed meanwhile. False without the partner."""
+    row = get(session, custodian_id, name, locked=True)
+    if row is None:
+        return False
+    session.execute(
+        sa.update(partners)
+        .where(_mine(custodian_id, name))
+        .values(settings={**row.settings, **changes}, updated_at=now)
+    )
+    return True
 
 
 def all_of(session: Session, custodian_id: int) -> list[PartnerRow]:
@@ -66,6 +95,10 @@ def settings_of(session: Session, custodian_id: int) -> dict[str, JsonObject]:
         partners.c.custodian_id == custodian_id
     )
     return {row.name: row.settings for row in session.execute(query)}
+
+
+def _mine(custodian_id: int, name: str) -> sa.ColumnElement[bool]:
+    return (partners.c.custodian_id == custodian_id) & (partners.c.name == name)
 
 
 def _row(row: sa.Row[Any]) -> PartnerRow:

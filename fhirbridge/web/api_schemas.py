@@ -6,286 +6,230 @@ from fhirbridge.jsontypes import JsonObject
 from fhirbridge.native.documents import KINDS
 from fhirbridge.native.json_schema import json_schema
 from fhirbridge.web.native_api import SCHEMA_NAMES
-from fhirbridge.web.partner_api import PROFILES
+from fhirbridge.web.partner_schemas import PARTNERS
+from fhirbridge.web.schema_parts import (
+    ANY,
+    FILLED,
+    INSTANT,
+    INTEGER,
+    TEXT,
+    YES_NO,
+    an_object,
+    listed,
+    maybe,
+    ref,
+    word,
+)
 from fhirbridge.workflow.reasons import REASONS
 from fhirbridge.workflow.words import DeliveryState
 
-_TEXT: JsonObject = {"type": "string"}
-_FILLED: JsonObject = {"type": "string", "minLength": 1}
-_INTEGER: JsonObject = {"type": "integer"}
-_YES_NO: JsonObject = {"type": "boolean"}
-_INSTANT: JsonObject = {"type": "string", "format": "date-time"}
-_ANY: JsonObject = {"type": "object", "additionalProperties": True}
-
-
-def _maybe(schema: JsonObject) -> JsonObject:
-    return {**schema, "nullable": True}
-
-
-def _word(*codes: str) -> JsonObject:
-    return {"type": "string", "enum": list(codes)}
-
-
-def _list(item: JsonObject) -> JsonObject:
-    return {"type": "array", "items": item}
-
-
-def _ref(name: str) -> JsonObject:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(required: str, **members: JsonObject) -> JsonObject:
-    named = {"required": required.split()} if required else {}
-    return {"type": "object", "properties": members, **named}
-
-
-_ISSUES = _list(_ref("Issue"))
-_STATE = _word(*(state.value for state in DeliveryState))
-_CREDENTIALS = dict.fromkeys(("clientId", "keyFile", "scope", "tokenUrl"), _TEXT)
-_PARTNER_FIELDS: Mapping[str, JsonObject] = {
-    "name": {**_TEXT, "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-    "url": {**_TEXT, "format": "uri"},
-    "profile": _word(*PROFILES),
-    "allowHttp": _YES_NO,
-    "followSeconds": {"type": "number", "minimum": 0.1, "maximum": 604_800},
-    "requestsPerSecond": {"type": "number", "minimum": 0, "description": "0: no limit."},
-    "recipient": {
-        **_maybe(
-            _object(
-                "name", name=_TEXT, npi=_maybe(_TEXT), classes=_list(_TEXT), coveredEntity=_YES_NO
-            )
-        ),
-        "description": "The organization behind it, as consents name it.",
-    },
-    "credentials": _maybe(_object("clientId keyFile", **_CREDENTIALS)),
-}
-_TEXTS: JsonObject = _list(_TEXT)
-_HOURS: JsonObject = _object("", days=_TEXTS, **{"from": _TEXT, "to": _TEXT}, holidays=_TEXTS)
-_PARTNER_MORE: Mapping[str, JsonObject] = {
-    "timezone": _TEXT,
-    "window": {**_HOURS, "description": "Deliveries are sent only then."},
-    "calendar": {**_HOURS, "description": "When its people work, for reminders."},
-}
+_ISSUES = listed(ref("Issue"))
+_STATE = word(*(state.value for state in DeliveryState))
 _DELIVERY: Mapping[str, JsonObject] = {
-    "id": _INTEGER,
-    "handoff": _TEXT,
-    "kind": _word(*KINDS),
-    "documentVersion": _INTEGER,
-    "partner": _TEXT,
+    "id": INTEGER,
+    "handoff": TEXT,
+    "kind": word(*KINDS),
+    "documentVersion": INTEGER,
+    "partner": TEXT,
     "state": _STATE,
-    "referral": _TEXT,
-    "word": {**_TEXT, "description": "Where it stands, in words."},
-    "nextStepBy": _TEXT,
-    "nextStep": _TEXT,
-    "tries": _INTEGER,
-    "nextTryAt": _maybe(_INSTANT),
-    "lastVerdict": _maybe(_TEXT),
-    "lastErrorClass": _maybe(_TEXT),
-    "lastStatus": _maybe(_INTEGER),
-    "enqueuedAt": _maybe(_INSTANT),
-    "finishedAt": _maybe(_INSTANT),
+    "referral": TEXT,
+    "word": {**TEXT, "description": "Where it stands, in words."},
+    "nextStepBy": TEXT,
+    "nextStep": TEXT,
+    "tries": INTEGER,
+    "nextTryAt": maybe(INSTANT),
+    "lastVerdict": maybe(TEXT),
+    "lastErrorClass": maybe(TEXT),
+    "lastStatus": maybe(INTEGER),
+    "enqueuedAt": maybe(INSTANT),
+    "finishedAt": maybe(INSTANT),
 }
 
 _OWN: Mapping[str, JsonObject] = {
-    "Issue": _object(
+    "Issue": an_object(
         "severity code expression diagnostics rule",
-        severity=_word("fatal", "error", "warning", "information"),
-        code={**_TEXT, "description": "A code of http://hl7.org/fhir/issue-type."},
-        expression={**_list(_TEXT), "description": "JSON paths or FHIRPaths."},
-        diagnostics=_TEXT,
-        rule=_TEXT,
+        severity=word("fatal", "error", "warning", "information"),
+        code={**TEXT, "description": "A code of http://hl7.org/fhir/issue-type."},
+        expression={**listed(TEXT), "description": "JSON paths or FHIRPaths."},
+        diagnostics=TEXT,
+        rule=TEXT,
     ),
-    "Issues": _object("issues", issues=_ISSUES),
-    "Receipt": _object(
+    "Issues": an_object("issues", issues=_ISSUES),
+    "Receipt": an_object(
         "outcome sourceSystem recordId version location patient written withdrawn issues",
-        outcome=_word("created", "updated", "unchanged"),
-        sourceSystem=_TEXT,
-        recordId=_TEXT,
-        version=_INTEGER,
-        location=_TEXT,
-        patient={**_TEXT, "description": "Reference of the Patient."},
-        written={**_list(_TEXT), "description": "Resources with a new version, as Type/id."},
-        withdrawn={**_list(_TEXT), "description": "Resources of items that are gone."},
+        outcome=word("created", "updated", "unchanged"),
+        sourceSystem=TEXT,
+        recordId=TEXT,
+        version=INTEGER,
+        location=TEXT,
+        patient={**TEXT, "description": "Reference of the Patient."},
+        written={**listed(TEXT), "description": "Resources with a new version, as Type/id."},
+        withdrawn={**listed(TEXT), "description": "Resources of items that are gone."},
         issues=_ISSUES,
     ),
-    "DocumentPage": _object(
+    "DocumentPage": an_object(
         "documents next",
-        documents=_list(
-            _object(
+        documents=listed(
+            an_object(
                 "sourceSystem recordId version updatedAt receivedAt location",
-                sourceSystem=_TEXT,
-                recordId=_TEXT,
-                version=_INTEGER,
-                updatedAt=_INSTANT,
-                receivedAt=_INSTANT,
-                location=_TEXT,
+                sourceSystem=TEXT,
+                recordId=TEXT,
+                version=INTEGER,
+                updatedAt=INSTANT,
+                receivedAt=INSTANT,
+                location=TEXT,
             )
         ),
-        next={**_maybe(_TEXT), "description": "Address of the next page; null on the last."},
+        next={**maybe(TEXT), "description": "Address of the next page; null on the last."},
     ),
-    "Preview": _object(
+    "Preview": an_object(
         "outcome changes issues bundle mapping",
-        outcome=_word("created", "updated", "unchanged", "conflict"),
-        changes=_list(
-            _object(
+        outcome=word("created", "updated", "unchanged", "conflict"),
+        changes=listed(
+            an_object(
                 "action resource elements",
-                action=_word("create", "update", "withdraw"),
-                resource=_TEXT,
-                elements={**_list(_TEXT), "description": "FHIRPaths that would change."},
+                action=word("create", "update", "withdraw"),
+                resource=TEXT,
+                elements={**listed(TEXT), "description": "FHIRPaths that would change."},
             )
         ),
         issues=_ISSUES,
-        bundle={**_ANY, "description": "A FHIR R4 transaction Bundle."},
-        mapping={**_ANY, "description": "Name, version and hash of the mapping pack."},
-        lineage={**_list(_ANY), "description": "With explain: where each element came from."},
+        bundle={**ANY, "description": "A FHIR R4 transaction Bundle."},
+        mapping={**ANY, "description": "Name, version and hash of the mapping pack."},
+        lineage={**listed(ANY), "description": "With explain: where each element came from."},
     ),
-    "HandoffRequest": _object(
+    "HandoffRequest": an_object(
         "partner",
-        partner=_TEXT,
-        kind=_word(*KINDS),
-        **dict.fromkeys(("recordId", "source", "purpose"), _TEXT),
-        document={"oneOf": [_ref(name) for name in SCHEMA_NAMES.values()]},
-        withPast={**_YES_NO, "description": "Send the sessions that are over too."},
+        partner=TEXT,
+        kind=word(*KINDS),
+        **dict.fromkeys(("recordId", "source", "purpose"), TEXT),
+        document={"oneOf": [ref(name) for name in SCHEMA_NAMES.values()]},
+        withPast={**YES_NO, "description": "Send the sessions that are over too."},
     ),
-    "HandoffReceipt": _object(
+    "HandoffReceipt": an_object(
         "handoff delivery state new replaced location issues",
-        handoff=_TEXT,
-        delivery=_INTEGER,
+        handoff=TEXT,
+        delivery=INTEGER,
         state=_STATE,
-        new=_YES_NO,
-        replaced={**_INTEGER, "description": "Unsent older versions that this one replaces."},
-        location=_TEXT,
+        new=YES_NO,
+        replaced={**INTEGER, "description": "Unsent older versions that this one replaces."},
+        location=TEXT,
         issues=_ISSUES,
     ),
-    "SendPlan": {**_ANY, "description": "Way, requests, entries, and what is lost on this way."},
-    "Delivery": _object(" ".join(_DELIVERY), **_DELIVERY),
-    "HandoffList": _object("handoffs", handoffs=_list(_ref("Delivery"))),
+    "SendPlan": {**ANY, "description": "Way, requests, entries, and what is lost on this way."},
+    "Delivery": an_object(" ".join(_DELIVERY), **_DELIVERY),
+    "HandoffList": an_object("handoffs", handoffs=listed(ref("Delivery"))),
     "Handoff": {
         "allOf": [
-            _ref("Delivery"),
-            _object(
+            ref("Delivery"),
+            an_object(
                 "task taskVersion order events locations policy attempts",
-                task=_maybe(_TEXT),
-                taskVersion=_maybe(_TEXT),
-                order=_maybe(_TEXT),
-                events=_list(_ANY),
-                locations=_ANY,
-                policy=_ANY,
-                attempts=_list(_ANY),
+                task=maybe(TEXT),
+                taskVersion=maybe(TEXT),
+                order=maybe(TEXT),
+                events=listed(ANY),
+                locations=ANY,
+                policy=ANY,
+                attempts=listed(ANY),
             ),
         ]
     },
-    "PartnerRequest": _object("name url", **_PARTNER_FIELDS, **_PARTNER_MORE, headers=_ANY),
-    "Partner": _object(
-        "name url profile allowHttp followSeconds transaction batch types",
-        **_PARTNER_FIELDS,
-        **_PARTNER_MORE,
-        probe=_ANY,
-        capabilityAt=_maybe(_INSTANT),
-        software=_TEXT,
-        fhirVersion=_TEXT,
-        transaction=_YES_NO,
-        batch=_YES_NO,
-        types=_list(_TEXT),
-        unreachable=_maybe(_TEXT),
-    ),
-    "PartnerList": _object("partners", partners=_list(_ref("Partner"))),
 }
 
 
 _CASE: Mapping[str, JsonObject] = {
-    "id": _TEXT,
-    "direction": _word("outbound", "inbound"),
-    "kind": _TEXT,
-    "partner": _maybe(_TEXT),
-    "state": _TEXT,
-    "word": _TEXT,
-    "nextStepBy": _TEXT,
-    "nextStep": _TEXT,
-    "priority": _TEXT,
-    "done": _YES_NO,
-    "task": _maybe(_TEXT),
-    "order": _maybe(_TEXT),
-    "updatedAt": _INSTANT,
+    "id": TEXT,
+    "direction": word("outbound", "inbound"),
+    "kind": TEXT,
+    "partner": maybe(TEXT),
+    "state": TEXT,
+    "word": TEXT,
+    "nextStepBy": TEXT,
+    "nextStep": TEXT,
+    "priority": TEXT,
+    "done": YES_NO,
+    "task": maybe(TEXT),
+    "order": maybe(TEXT),
+    "updatedAt": INSTANT,
 }
 _CASES: Mapping[str, JsonObject] = {
-    "Nothing": _ANY,
-    "CaseList": _object("cases", cases=_list(_object(" ".join(_CASE), **_CASE))),
-    "Case": _object(
+    "Nothing": ANY,
+    "CaseList": an_object("cases", cases=listed(an_object(" ".join(_CASE), **_CASE))),
+    "Case": an_object(
         " ".join(_CASE),
         **_CASE,
-        events=_list(_ANY),
-        visits=_ANY,
-        closedFor=_maybe(_TEXT),
-        lastVisit=_maybe(_TEXT),
-        firstVisit=_maybe(_TEXT),
-        daysBetween={**_maybe(_INTEGER), "description": "From the last visit to the first after."},
-        mayBecome=_list(_TEXT),
-        alerts=_list(_ANY),
-        setAside=_list(_ANY),
+        events=listed(ANY),
+        visits=ANY,
+        closedFor=maybe(TEXT),
+        lastVisit=maybe(TEXT),
+        firstVisit=maybe(TEXT),
+        daysBetween={**maybe(INTEGER), "description": "From the last visit to the first after."},
+        mayBecome=listed(TEXT),
+        alerts=listed(ANY),
+        setAside=listed(ANY),
     ),
-    "InboundDocument": _object("document issues", document=_ANY, issues=_ISSUES),
-    "AnswerRequest": _object(
+    "InboundDocument": an_object("document issues", document=ANY, issues=_ISSUES),
+    "AnswerRequest": an_object(
         "",
-        reason=_word(*REASONS),
-        text=_TEXT,
-        start=_INSTANT,
-        end=_INSTANT,
-        by=_TEXT,
-        heard=_word("phone", "fax", "paper", "in-person"),
+        reason=word(*REASONS),
+        text=TEXT,
+        start=INSTANT,
+        end=INSTANT,
+        by=TEXT,
+        heard=word("phone", "fax", "paper", "in-person"),
     ),
-    "Answered": _object(
+    "Answered": an_object(
         "handoff state task",
-        handoff=_TEXT,
-        state=_TEXT,
-        task=_TEXT,
-        appointment=_maybe(_TEXT),
+        handoff=TEXT,
+        state=TEXT,
+        task=TEXT,
+        appointment=maybe(TEXT),
     ),
-    "VisitRequest": _object("at", at=_INSTANT, by=_TEXT),
-    "CloseRequest": _object("reason", reason=_FILLED, by=_TEXT),
-    "RetryRequest": _object("", anyway=_YES_NO, found=_TEXT, giveUp=_TEXT, by=_TEXT),
-    "AlertList": _object("alerts", alerts=_list(_ANY)),
-    "SetAsideList": _object("setAside", setAside=_list(_ANY)),
-    "SettleRequest": _object("by", by=_FILLED),
+    "VisitRequest": an_object("at", at=INSTANT, by=TEXT),
+    "CloseRequest": an_object("reason", reason=FILLED, by=TEXT),
+    "RetryRequest": an_object("", anyway=YES_NO, found=TEXT, giveUp=TEXT, by=TEXT),
+    "AlertList": an_object("alerts", alerts=listed(ANY)),
+    "SetAsideList": an_object("setAside", setAside=listed(ANY)),
+    "SettleRequest": an_object("by", by=FILLED),
 }
-_REASON = _object(
+_REASON = an_object(
     "code text change",
-    code=_TEXT,
-    text=_TEXT,
-    change={**_TEXT, "description": "What would change it."},
-    consent=_TEXT,
-    provision=_TEXT,
-    detail=_TEXT,
+    code=TEXT,
+    text=TEXT,
+    change={**TEXT, "description": "What would change it."},
+    consent=TEXT,
+    provision=TEXT,
+    detail=TEXT,
 )
 _CONSENTS: Mapping[str, JsonObject] = {
-    "Explanation": _object(
+    "Explanation": an_object(
         "patient recipient purpose at permitted decisions missingElements",
-        patient=_TEXT,
-        recipient=_TEXT,
-        purpose=_TEXT,
-        at=_INSTANT,
-        permitted=_YES_NO,
-        decisions=_list(
-            _object(
+        patient=TEXT,
+        recipient=TEXT,
+        purpose=TEXT,
+        at=INSTANT,
+        permitted=YES_NO,
+        decisions=listed(
+            an_object(
                 "information decision reasons",
-                information=_TEXT,
-                decision=_word("permit", "withhold"),
-                reasons=_list(_REASON),
+                information=TEXT,
+                decision=word("permit", "withhold"),
+                reasons=listed(_REASON),
             )
         ),
-        missingElements={**_ANY, "description": "Codes of written elements, by consent."},
+        missingElements={**ANY, "description": "Codes of written elements, by consent."},
     ),
-    "RevocationRequest": _object("by", by=_FILLED),
-    "Revocation": _object(
+    "RevocationRequest": an_object("by", by=FILLED),
+    "Revocation": an_object(
         "consent effectiveAt inFlight stillInFlight waiting holders",
-        consent=_TEXT,
-        effectiveAt=_maybe(_INSTANT),
-        inFlight=_list(_INTEGER),
-        stillInFlight=_list(_INTEGER),
-        waiting=_list(_INTEGER),
-        holders=_list(_ANY),
+        consent=TEXT,
+        effectiveAt=maybe(INSTANT),
+        inFlight=listed(INTEGER),
+        stillInFlight=listed(INTEGER),
+        waiting=listed(INTEGER),
+        holders=listed(ANY),
     ),
-    "DisclosureList": _object("disclosures", disclosures=_list(_ANY)),
+    "DisclosureList": an_object("disclosures", disclosures=listed(ANY)),
 }
 
 
@@ -294,6 +238,7 @@ def schemas() -> dict[str, JsonObject]:
     return {
         **{SCHEMA_NAMES[kind]: json_schema(kind) for kind in KINDS},
         **_OWN,
+        **PARTNERS,
         **_CASES,
         **_CONSENTS,
     }

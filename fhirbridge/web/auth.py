@@ -8,6 +8,7 @@ import re
 
 from flask import Flask, g, request
 
+from fhirbridge.access import hooks
 from fhirbridge.access.tokens import Tokens
 from fhirbridge.bridge import Bridge
 from fhirbridge.disclosure import scopes
@@ -32,6 +33,7 @@ OPEN = frozenset(
 )
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)
+_NOTIFICATIONS = re.compile(r"/notifications/([^/]+)")
 _LETTERS = {"GET": "r", "HEAD": "r", "POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
 
@@ -50,7 +52,8 @@ def register(app: Flask, bridge: Bridge, tokens: Tokens) -> None:
 
     @app.before_request
     def authenticate() -> None:
-        g.caller = caller_of(HttpRequest(request.environ), tokens)
+        asked = HttpRequest(request.environ)
+        g.caller = _notifier(asked, bridge) or caller_of(asked, tokens)
 
 
 def caller_of(asked: HttpRequest, tokens: Tokens) -> Caller:
@@ -83,6 +86,13 @@ def _token(given: str) -> str:
         text = "This address needs an access token, in the header 'Authorization: Bearer …'."
         raise NotAuthenticated(Issue("login", text))
     return found[1]
+
+
+def _notifier(asked: HttpRequest, bridge: Bridge) -> Caller | None:
+    """A partner that notifies us by a Subscription of ours, with the secret that we gave it."""
+    found = _BEARER.fullmatch(asked.authorization)
+    place = _NOTIFICATIONS.match(asked.path)
+    return hooks.notifier(bridge, place[1], found[1]) if found and place else None
 
 
 def _check_documents(caller: Caller, method: str) -> None:

@@ -2,7 +2,8 @@
 asks us for something by a message that brings the Task and its order.
 
 Taken is a Bundle in FHIR JSON from the partner's own client, or from our own systems, and what a
-rest-hook Subscription of R4 sends: nothing, or the resource, by PUT to `…/<type>/<id>`.
+rest-hook Subscription of R4 sends: nothing, or the resource, by POST or by PUT to `…/<type>/<id>`.
+Of who may not say what a Task says, whatever it brings only makes us look.
 """
 
 from collections.abc import Iterable
@@ -13,19 +14,22 @@ from flask import Blueprint, Response, request
 from fhirbridge.bridge import Bridge
 from fhirbridge.consent.purposes import is_same
 from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure import scopes
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.errors import Forbidden, InvalidContent, Issue, NotFound, UnsupportedMedia
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Taken
 from fhirbridge.handoffs.messages import asking, take_in
-from fhirbridge.handoffs.notify import check, look_again, notify, refuse, unreadable
+from fhirbridge.handoffs.notify import check, look_again, notify
+from fhirbridge.handoffs.readable import refuse, unreadable
 from fhirbridge.interactions.answering import answer
 from fhirbridge.interactions.messages import FhirRequest
 from fhirbridge.jsontypes import Resource
 from fhirbridge.web import auth
 
 _TYPES = ("application/fhir+json", "application/json", "")
+_TOLD = ("Task", "Appointment")
 
 
 def blueprint(bridge: Bridge) -> Blueprint:
@@ -40,9 +44,12 @@ def blueprint(bridge: Bridge) -> Blueprint:
             words = f"The Content-Type of a notification must be {_TYPES[0]}."
             raise UnsupportedMedia(Issue("not-supported", words))
         content = request.get_data(cache=False)
-        if not content.strip():
+        if not content.strip() or not _may_tell(auth.caller()):
             return _answer((), look_again(bridge, partner).to_look_at)
         bundle = wire.parse(content, max_bytes=limit)
+        if bundle.get("resourceType") in _TOLD:
+            refuse(unreadable(bundle, str(bundle["resourceType"])))
+            bundle = _bundle_of(bundle)
         check(bundle)
         return _take(bridge, partner, bundle)
 
@@ -50,16 +57,26 @@ def blueprint(bridge: Bridge) -> Blueprint:
     def take_one(partner: str, resource_type: str, resource_id: str) -> Response:
         """What a rest-hook of R4 sends: the resource itself, to its place under our address."""
         _check(bridge, auth.caller(), partner)
+        if not _may_tell(auth.caller()):
+            return _answer((), look_again(bridge, partner).to_look_at)
         content = request.get_data(cache=False)
         resource = wire.parse(content, max_bytes=limit)
         if (resource.get("resourceType"), resource.get("id")) != (resource_type, resource_id):
             words = "The address names another resource than the body."
             raise InvalidContent(Issue("value", words, expression=(f"{resource_type}.id",)))
         refuse(unreadable(resource, resource_type))
-        bundle = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": resource}]}
-        return _take(bridge, partner, bundle)
+        return _take(bridge, partner, _bundle_of(resource))
 
     return routes
+
+
+def _may_tell(caller: Caller) -> bool:
+    """True if what a notification says counts."""
+    return caller.scopes is None or scopes.scopes_of(caller.scopes).allow("Task", "u")
+
+
+def _bundle_of(resource: Resource) -> Resource:
+    return {"resourceType": "Bundle", "type": "history", "entry": [{"resource": resource}]}
 
 
 def _take(bridge: Bridge, partner: str, bundle: Resource) -> Response:

@@ -1,4 +1,4 @@
-"""Partners: register one, read one, list them.
+"""Partners: register one, read one, list them, and let one tell us of changes.
 
 Source: design.md section 4
 """
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue, Misconfigured
-from fhirbridge.handoffs import partners
+from fhirbridge.handoffs import partners, subscribe
 from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.partners.credentials import read_key
 from fhirbridge.partners.registry import Partner, recipient_json
@@ -21,6 +21,7 @@ from fhirbridge.workflow.clocks import calendar_of
 from fhirbridge.workflow.words import Profile
 
 _PATH, _TAG = "/partners", "partners"
+_SUBSCRIBE = ("payload", "days", "url")
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 
@@ -53,6 +54,27 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
         partial(_read, bridge),
         {200: "Partner", 404: "Issues"},
     )
+    refusals = {403: "Issues", 404: "Issues", 502: "Issues"}
+    yield Operation(
+        "POST",
+        f"{_PATH}/{{name}}/$subscribe",
+        _TAG,
+        "Let a partner tell us of changes to what we handed over, or renew that.",
+        partial(_subscribe, bridge),
+        {200: "Partner", 400: "Issues", 409: "Issues", **refusals},
+        "R4 Subscriptions (rest-hook) on Task and Appointment, made at the partner; its "
+        "notifications go to /notifications/{name}. Without payload they bring nothing, and we "
+        "fetch what changed. 409: the partner offers none; its Tasks are looked at in turn.",
+        body="SubscribeRequest",
+    )
+    yield Operation(
+        "POST",
+        f"{_PATH}/{{name}}/$unsubscribe",
+        _TAG,
+        "Remove what a partner tells us of; nothing more is taken from it.",
+        partial(_unsubscribe, bridge),
+        {200: "Unsubscribed", **refusals},
+    )
 
 
 def _add(bridge: Bridge, asked: Asked) -> Answer:
@@ -69,6 +91,39 @@ def _list(bridge: Bridge, _asked: Asked) -> Answer:
 def _read(bridge: Bridge, asked: Asked) -> Answer:
     with bridge.database.read() as session:
         return Answer(200, _shown(partners.load(session, bridge, asked.path["name"])))
+
+
+def _subscribe(bridge: Bridge, asked: Asked) -> Answer:
+    body = asked.body
+    faults = [
+        Issue("value", sentence, expression=(f"$.{name}",))
+        for name, sentence, good in (
+            ("", f"Expected {', '.join(_SUBSCRIBE)}.", not body.keys() - set(_SUBSCRIBE)),
+            ("payload", "Expected true or false.", isinstance(body.get("payload", False), bool)),
+            ("days", f"Expected 1 to {subscribe.MOST_DAYS}.", _is_days(body.get("days", 1))),
+            ("url", "Expected an https address.", isinstance(body.get("url", ""), str)),
+        )
+        if not good
+    ]
+    if faults:
+        raise InvalidContent.of(faults)
+    made = subscribe.subscribe(
+        bridge,
+        asked.path["name"],
+        with_payload=body.get("payload", False),
+        days=body.get("days", subscribe.DAYS),
+        url=body.get("url", ""),
+    )
+    return Answer(200, _shown(made))
+
+
+def _unsubscribe(bridge: Bridge, asked: Asked) -> Answer:
+    return Answer(200, {"leftBehind": subscribe.unsubscribe(bridge, asked.path["name"])})
+
+
+def _is_days(value: Json) -> bool:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and 1 <= value <= subscribe.MOST_DAYS
 
 
 def _partner(body: JsonObject) -> Partner:
@@ -203,4 +258,5 @@ def _shown(partner: Partner) -> JsonObject:
         "window": dict(partner.window),
         "calendar": dict(partner.calendar),
         "probe": dict(partner.probe),
+        "subscription": subscribe.shown(partner),
     }
