@@ -31,6 +31,7 @@ def class_named(code: str) -> str:
     return _SYNONYMS.get(code, code)
 
 
+@lru_cache(maxsize=256)
 def parts(content_class: str) -> tuple[str, ...]:
     """The classes that a class is made of: all of them must be permitted."""
     return tuple(content_class.split("+"))

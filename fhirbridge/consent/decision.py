@@ -52,7 +52,9 @@ def decide(consents: Iterable[WrittenConsent], disclosure: Disclosure, policy: P
     ordered = sorted(consents, key=lambda each: (each.reference, each.version_id))
     permits = []
     for content_class in parts(disclosure.content_class):
-        one = replace(disclosure, content_class=content_class)
+        one = disclosure
+        if content_class != disclosure.content_class:
+            one = replace(disclosure, content_class=content_class)
         found = _decide(ordered, one, policy)
         if isinstance(found, Withhold):
             return found
@@ -98,7 +100,7 @@ def _decide(consents: list[WrittenConsent], disclosure: Disclosure, policy: Poli
 
 def _denials(consents: Sequence[WrittenConsent], disclosure: Disclosure) -> Iterator[Reason]:
     for consent in consents:
-        if not consent.has_force(disclosure.at):
+        if not consent.denies or not consent.has_force(disclosure.at):
             continue
         for covered in covering(consent.provisions, disclosure):
             if covered.provision.type == "deny":

@@ -122,6 +122,16 @@ class Provision:
             yield "dataPeriod", Match.MAYBE if at is None else Match(2 * inside)
 
 
+    def match(self, disclosure: Disclosure) -> Match:
+        """How surely all of its own conditions hold."""
+        least = Match.YES
+        for _, match in self.matches(disclosure):
+            if match is Match.NO:
+                return match
+            least = min(least, match)
+        return least
+
+
 def flatten(consent: JsonObject, zone: tzinfo) -> tuple[Provision, ...]:
     """Every provision of a Consent, outermost first, exceptions after what they except."""
     root = consent.get("provision")
@@ -133,8 +143,7 @@ def covering(provisions: Sequence[Provision], disclosure: Disclosure) -> Iterato
     found: dict[tuple[int, ...], Match] = {}
     for provision in provisions:
         outer = found.get(provision.path[:-1], Match.YES)
-        own = min((match for _, match in provision.matches(disclosure)), default=Match.YES)
-        found[provision.path] = min(outer, own)
+        found[provision.path] = min(outer, provision.match(disclosure))
     for provision in provisions:
         match = found[provision.path]
         if match == Match.NO or not provision.type:

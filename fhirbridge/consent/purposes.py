@@ -4,6 +4,7 @@ Source: v3-ActReason (PurposeOfUse); 42 CFR 2.31(a)(4), 2.33
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from fhirbridge.consent.recipient import Recipient
 
@@ -15,6 +16,8 @@ LEGAL = "HLEGAL"
 NEVER = frozenset({LEGAL, "HMARKT", "FUNDRAISING", "HRESCH", "CLINTRCH", "PUBHLTH"})
 # Auditors and evaluators work on the premises; they get no copies (42 CFR 2.53).
 ON_PREMISES = frozenset({"HACCRED", "HCOMPL"})
+
+_NAMES = 4096  # that are remembered as they are compared
 
 _PARENTS: Mapping[str, str] = {
     "BTG": "TREAT",
@@ -58,6 +61,7 @@ def includes(general: str, purpose: str) -> bool:
     return purpose == general or _PARENTS.get(purpose) == general
 
 
+@lru_cache(maxsize=_NAMES)
 def class_code(name: str) -> str:
     """The code of a class of recipients by the words of a consent; "" for a name."""
     return _RECIPIENT_CLASSES.get(folded(name), "")
@@ -68,6 +72,7 @@ def is_of_class(recipient: Recipient, code: str) -> bool:
     return any((class_code(each) or each) == code for each in recipient.classes)
 
 
+@lru_cache(maxsize=_NAMES)
 def folded(name: str) -> str:
     """A name as it is compared: blanks and case do not matter."""
     return " ".join(name.split()).casefold()

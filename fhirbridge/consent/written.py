@@ -42,6 +42,11 @@ class WrittenConsent:
         return self.status == "active" and started and (self.ends_at is None or at < self.ends_at)
 
     @property
+    def denies(self) -> bool:
+        """True if it withholds something by name; what it does not permit is another matter."""
+        return any(each.type == "deny" for each in self.provisions)
+
+    @property
     def is_attested(self) -> bool:
         """True if it may permit; every other consent may only restrict."""
         return self.origin != "other"
