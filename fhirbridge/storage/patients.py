@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from fhirbridge.records import record
 from fhirbridge.storage import tables
 from fhirbridge.storage.session import Session, Statement
 from fhirbridge.storage.versions import COLUMNS, ResourceVersion, version_of
@@ -34,6 +35,36 @@ _ABOUT = Statement(
     )
     .order_by(_r.key)
 )
+_COUNTED = Statement(
+    sa.select(_r.content_class, _r.resource_type, sa.func.count())
+    .where(
+        _r.custodian_id == bindparam("custodian_id"),
+        _r.patient_key == bindparam("patient_key"),
+        _r.deleted == sa.false(),
+    )
+    .group_by(_r.content_class, _r.resource_type)
+)
+_OF_GROUP = Statement(
+    sa.select(*COLUMNS)
+    .join_from(tables.resources, tables.resource_versions, _v.seq == _r.seq)
+    .where(
+        _r.custodian_id == bindparam("custodian_id"),
+        _r.patient_key == bindparam("patient_key"),
+        _r.content_class == bindparam("content_class"),
+        _r.resource_type == bindparam("resource_type"),
+        _r.deleted == sa.false(),
+    )
+)
+_SHARED = Statement(
+    sa.select(_r.key, _r.resource_type, _r.resource_id, _r.content_class)
+    .join_from(tables.resource_patients, tables.resources, _r.key == _p.resource_key)
+    .where(
+        _p.custodian_id == bindparam("custodian_id"),
+        _p.patient_key == bindparam("patient_key"),
+        _r.deleted == sa.false(),
+    )
+)
+_PATIENTS = Statement(sa.select(_p.patient_key).where(_p.resource_key == bindparam("resource_key")))
 _KEY = Statement(
     sa.select(_r.key).where(
         _r.custodian_id == bindparam("custodian_id"),
@@ -51,6 +82,56 @@ def versions(session: Session, custodian_id: int, patient_key: int) -> list[Reso
     """The current version of every resource about a patient."""
     rows = session.rows(_ABOUT, custodian_id=custodian_id, patient_key=patient_key)
     return [version_of(row) for row in rows]
+
+
+@record()
+class Counted:
+    """How many current resources of one class and type are about one patient alone."""
+
+    content_class: str
+    resource_type: str
+    count: int
+
+
+@record()
+class Shared:
+    """A current resource about several patients."""
+
+    key: int
+    resource_type: str
+    resource_id: str
+    content_class: str
+    patient_keys: frozenset[int]
+
+
+def counts(session: Session, custodian_id: int, patient_key: int) -> list[Counted]:
+    """What is about one patient alone, counted without reading it."""
+    rows = session.rows(_COUNTED, custodian_id=custodian_id, patient_key=patient_key)
+    return [Counted(*row) for row in rows]
+
+
+def of_group(
+    session: Session, custodian_id: int, patient_key: int, group: Counted
+) -> list[ResourceVersion]:
+    """The current version of what was counted together."""
+    rows = session.rows(
+        _OF_GROUP,
+        custodian_id=custodian_id,
+        patient_key=patient_key,
+        content_class=group.content_class,
+        resource_type=group.resource_type,
+    )
+    return [version_of(row) for row in rows]
+
+
+def shared(session: Session, custodian_id: int, patient_key: int) -> list[Shared]:
+    """What is about a patient and others, without its content."""
+    found = []
+    for row in session.rows(_SHARED, custodian_id=custodian_id, patient_key=patient_key):
+        key, resource_type, resource_id, content_class = row
+        whose = frozenset(one[0] for one in session.rows(_PATIENTS, resource_key=key))
+        found.append(Shared(key, resource_type, resource_id, content_class, whose))
+    return found
 
 
 def resource_keys(
