@@ -3,11 +3,13 @@
 import gc
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from werkzeug.routing import Rule
 
 from fhirbridge.storage.database import Database
 from tests.postgresql import Postgres, server
@@ -19,6 +21,22 @@ settings.load_profile("tests")
 # Thousands of tests and all definitions are on the heap; looking through it as often as Python
 # does by default took 8 to 17 % of the tests' time.
 gc.set_threshold(100_000, 20, 100)
+
+
+# Every application compiles the same routes anew, which took longer than most tests that ask one.
+_compile_builder = Rule._compile_builder
+_builders: dict[object, Callable[..., Any]] = {}
+
+
+def _compiled_once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+    assert not rule.defaults
+    key = (*rule._trace, append_unknown)
+    if key not in _builders:
+        _builders[key] = _compile_builder(rule, append_unknown)
+    return _builders[key]
+
+
+Rule._compile_builder = _compiled_once  # type: ignore[method-assign]
 
 
 # Begun first, so that none of them is what everything waits for at the end.

@@ -1,9 +1,12 @@
 """Everything under /api: the operations of documents, handoffs and partners, and their docs."""
 
+from functools import cache
+
 from flask import Blueprint, Response
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.fhir import wire
+from fhirbridge.jsontypes import JsonObject
 from fhirbridge.web import (
     api_docs,
     case_api,
@@ -27,16 +30,18 @@ def blueprint(bridge: Bridge) -> Blueprint:
     )
     routes = operations.blueprint(table, max_bytes=bridge.settings.max_body_bytes)
 
-    described = openapi.describe(table, open_to_all=bridge.settings.auth == "none")
+    @cache
+    def described() -> JsonObject:
+        return openapi.describe(table, open_to_all=bridge.settings.auth == "none")
 
     @routes.get("/openapi.json")
     def openapi_json() -> Response:
-        return Response(wire.dump(described), content_type=operations.JSON)
+        return Response(wire.dump(described()), content_type=operations.JSON)
 
     @routes.get("/docs")
     def docs() -> Response:
         return Response(
-            api_docs.render(described),
+            api_docs.render(described()),
             content_type="text/html; charset=utf-8",
             headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
         )
