@@ -27,7 +27,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.fhir.compartments import patients_of
 from fhirbridge.jsontypes import Resource
 from fhirbridge.records import record
-from fhirbridge.storage import resources
+from fhirbridge.storage import consents, resources
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
@@ -96,16 +96,19 @@ class Gate:
         return found
 
     def learn(self, session: Session, patient: Resource, found: Iterable[Resource]) -> None:
-        """Decide with the consents of a document that was not stored yet."""
+        """Decide with the consents of a document that was not stored yet, revoked ones as such."""
         key = key_of(f"Patient/{patient['id']}")
         known = self.known(session, key)
-        read = {
-            each.reference: each
-            for each in (
-                *known.consents,
-                *(read_consent(one, origin="document", zone=self.place.zone) for one in found),
+        read = {each.reference: each for each in known.consents}
+        for one in found:
+            marks = consents.marks_of(session, self.place.custodian_id, str(one["id"]))
+            written = read_consent(
+                one,
+                origin="document",
+                zone=self.place.zone,
+                ended_at=knowledge.ended_at(marks),
             )
-        }
+            read[written.reference] = written
         self._known[key] = replace(
             known, consents=tuple(read.values()), birth_date=knowledge.birth_date_of(patient)
         )

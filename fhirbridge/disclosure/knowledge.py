@@ -14,7 +14,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.fhir.primitives import bounds
 from fhirbridge.jsontypes import Json, Resource
 from fhirbridge.storage import consents
-from fhirbridge.storage.consents import StoredConsent
+from fhirbridge.storage.consents import Mark, StoredConsent
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 
@@ -75,16 +75,19 @@ def read(stored: StoredConsent, zone: tzinfo) -> WrittenConsent:
     """A stored consent, with what its marks say. The same content is read once."""
     origin: Origin = "other"
     confirmed: frozenset[str] = frozenset()
-    ended_at: datetime | None = None
     for mark in stored.marks:
         is_this = mark.version_id == stored.version_id
         if mark.kind == "document" and is_this and origin == "other":
             origin = "document"
         elif mark.kind == "attested" and is_this:
             origin, confirmed = "attested", mark.confirmed
-        elif mark.kind in ("ended", "revoking", "revoked"):
-            ended_at = min(ended_at or mark.effective_at, mark.effective_at)
-    return _read(stored.content, origin, zone, confirmed, ended_at)
+    return _read(stored.content, origin, zone, confirmed, ended_at(stored.marks))
+
+
+def ended_at(marks: Iterable[Mark]) -> datetime | None:
+    """When a consent was revoked or the event of its expiry came: in every version of it."""
+    ends = [one.effective_at for one in marks if one.kind in ("ended", "revoking", "revoked")]
+    return min(ends, default=None)
 
 
 @lru_cache(maxsize=_KNOWN)

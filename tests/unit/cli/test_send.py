@@ -1,0 +1,47 @@
+"""`send` at the command line: what the dry run tells, and what is refused."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fhirbridge import bridge as bridges
+from fhirbridge.bridge import Bridge
+from fhirbridge.config import Settings
+from fhirbridge.consent.recipient import Recipient
+from fhirbridge.documents.stored import accept
+from fhirbridge.handoffs import partners
+from fhirbridge.operations import consents
+from fhirbridge.partners.registry import Partner
+from tests.unit.cli.running import native, run
+
+PLAN = native("aftercare-plan/mother-of-two")
+HOSPITAL = Partner(
+    "hospital",
+    "https://ehr.example.org/fhir",
+    recipient=Recipient("Example Hospital", classes=("TREATER",), covered_entity=True),
+)
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bridge]:
+    url = f"sqlite:///{tmp_path}/p.db"
+    monkeypatch.setenv("FHIRBRIDGE_DATABASE_URL", url)
+    built = bridges.build(Settings(database_url=url))
+    with built.database.transaction() as session:
+        partners.save(session, built, HOSPITAL)
+    yield built
+    built.close()
+
+
+def test_a_dry_run_after_the_consent_was_revoked_says_that_it_is_refused(bridge: Bridge) -> None:
+    received = accept(bridge, "aftercare-plan", json.loads(PLAN.read_bytes())).received
+    for reference in received.written:
+        if reference.startswith("Consent/"):
+            consents.revoke(bridge, reference.removeprefix("Consent/"), by="officer")
+
+    done = run("send", PLAN, "--to", "hospital", "--dry-run")
+
+    assert done.code == 3
+    assert "The consent was revoked or has ended." in done.err
