@@ -4,8 +4,10 @@ Rows of `resources` have the alias `r…` and their key in `key`; rows of all ot
 `resource_key`. All of them have `custodian_id`, `patient_key` and `content_class`.
 """
 
-import json
 from collections.abc import Sequence
+from functools import lru_cache
+
+import orjson
 
 from fhirbridge.search.scope import Grant, Scope
 from fhirbridge.storage.fragments import Sql, joined, one_of
@@ -35,7 +37,13 @@ def among(column: str, keys: Sequence[int], dialect: str) -> Sql:
         if dialect == "postgresql"
         else "SELECT value FROM json_each(?)"
     )
-    return Sql(f"{column} IN ({listed})", (json.dumps(list(keys)),))
+    return Sql(f"{column} IN ({listed})", (_listed(tuple(keys)),))
+
+
+@lru_cache(maxsize=16)
+def _listed(keys: tuple[int, ...]) -> str:
+    """Keys as a JSON array; a scope stands at several places of many searches."""
+    return orjson.dumps(keys).decode()
 
 
 def _granted(alias: str, grant: Grant, dialect: str) -> Sql:
