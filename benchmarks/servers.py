@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from benchmarks.timing import ROOT
 
 WORKERS = floor.WORKERS
 _START_SECONDS = 90
+_PORTS = range(20_000, 32_000)
 _SEKMET = """\
 base_url: http://127.0.0.1:{port}/fhir
 host: 127.0.0.1
@@ -100,10 +102,12 @@ def has(python: str, *modules: str) -> bool:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that nobody listens on, outside those that systems give away."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
