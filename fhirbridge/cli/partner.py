@@ -1,10 +1,13 @@
 """`fhirbridge partner add|list|probe|diff`: who handoffs can be sent to, and what they offer."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
+from click.core import ParameterSource
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
@@ -19,6 +22,7 @@ from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.credentials import read_key
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.rungs import differences, rungs
+from fhirbridge.workflow.clocks import calendar_of
 
 _PROFILES = ("base", "bser", "gravity")
 
@@ -48,7 +52,7 @@ command.add_command(partner_subscription.unsubscribe)
 @click.option("--organization", metavar="NAME", help="To whom is disclosed, as consents name it.")
 @click.option("--npi", default="", help="NPI of the organization.")
 @click.option("--class", "classes", multiple=True, metavar="CODE", help="Class of recipients.")
-@click.option("--covered-entity", is_flag=True, help="HIPAA binds the organization.")
+@click.option("--covered-entity/--no-covered-entity", help="HIPAA binds the organization.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="With each request.")
 @click.option(
     "--rate", type=click.FloatRange(0), default=0.0, help="Requests a second; 0: no limit."
@@ -68,11 +72,19 @@ command.add_command(partner_subscription.unsubscribe)
 @click.option("--scope", default="system/*.cruds", show_default=True, help="What we ask for.")
 @click.option("--token-url", default="", help="Its token endpoint; else it is asked for.")
 @click.option("--json", "as_json", is_flag=True, help="The partner as JSON.")
-def add(name: str, url: str, *, as_json: bool, **given: Any) -> None:
-    """Register the FHIR server at URL as NAME, or change it, and fetch its capabilities."""
+@click.pass_context
+def add(ctx: click.Context, /, name: str, url: str, *, as_json: bool, **options: Any) -> None:
+    """Register the FHIR server at URL as NAME, or change it, and fetch its capabilities.
+
+    What is not said about a partner that is known stays as it is; an empty value removes it.
+    """
     bridge = bridges.build(config.load())
     try:
-        added = partners.add(bridge, Partner.from_settings(name, url, settings=_settings(given)))
+        known = next((one for one in partners.load_all(bridge) if one.name == name), None)
+        settings = _settings(
+            options, known, chosen=frozenset(filter(partial(_is_chosen, ctx), options))
+        )
+        added = partners.add(bridge, Partner.from_settings(name, url, settings=settings))
     finally:
         bridge.close()
     if as_json:
@@ -88,54 +100,85 @@ def add(name: str, url: str, *, as_json: bool, **given: Any) -> None:
         )
 
 
-def _settings(given: dict[str, Any]) -> JsonObject:
-    """The settings of a partner from the options. Raises UsageError."""
-    organization = given["organization"]
-    if not organization and (given["npi"] or given["classes"] or given["covered_entity"]):
+def _is_chosen(ctx: click.Context, name: str) -> bool:
+    """True for an option that stands in the command line."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _settings(
+    options: dict[str, Any], partner: Partner | None, *, chosen: frozenset[str]
+) -> JsonObject:
+    """What was chosen, else what is known of the partner. Raises UsageError."""
+    known = partner.settings() if partner else {}
+    known = {name: one for name, one in known.items() if name not in ("probe", "subscription")}
+
+    def of(option: str, kept: Any) -> Any:
+        return options[option] if option in chosen or not kept else kept
+
+    kept = known.get("recipient") or {}
+    recipient = {
+        "name": of("organization", kept.get("name")),
+        "npi": of("npi", kept.get("npi")) or None,
+        "classes": list(of("classes", kept.get("classes"))),
+        "coveredEntity": of("covered_entity", kept.get("coveredEntity")),
+    }
+    if not recipient["name"] and chosen & {"npi", "classes", "covered_entity"}:
         raise click.UsageError("--npi, --class and --covered-entity need --organization.")
-    if bool(given["client_id"]) != bool(given["key_file"]):
+    kept = known.get("credentials") or {}
+    credentials = {
+        "clientId": of("client_id", kept.get("clientId")),
+        "keyFile": of("key_file", kept.get("keyFile")),
+        "scope": of("scope", kept.get("scope")),
+        "tokenUrl": of("token_url", kept.get("tokenUrl")),
+    }
+    if bool(credentials["clientId"]) != bool(credentials["keyFile"]):
         raise click.UsageError("--client-id and --key-file go together.")
-    if given["key_file"]:
-        read_key(given["key_file"])
-    headers = {}
-    for one in given["headers"]:
+    if credentials["keyFile"]:
+        read_key(credentials["keyFile"])
+    headers = _headers(options["headers"]) if "headers" in chosen else known.get("headers") or {}
+    return known | {
+        "allowHttp": of("allow_http", known.get("allowHttp")),
+        "profile": of("profile", known.get("profile")),
+        "followSeconds": of("follow_seconds", known.get("followSeconds")),
+        "headers": headers,
+        "requestsPerSecond": of("rate", known.get("requestsPerSecond")),
+        "timezone": _zone(of("timezone", known.get("timezone"))),
+        "window": _hours(options["window"]) if "window" in chosen else known.get("window") or {},
+        "calendar": _hours(options["hours"]) if "hours" in chosen else known.get("calendar") or {},
+        "recipient": recipient if recipient["name"] else None,
+        "credentials": credentials if credentials["clientId"] else None,
+    }
+
+
+def _headers(texts: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for one in texts:
         header, colon, value = one.partition(":")
         if not colon or not header.strip():
-            raise click.UsageError("A header is NAME:VALUE.")
-        headers[header.strip()] = value.strip()
-    recipient = {
-        "name": organization,
-        "npi": given["npi"] or None,
-        "classes": list(given["classes"]),
-        "coveredEntity": given["covered_entity"],
-    }
-    credentials = {
-        "clientId": given["client_id"],
-        "keyFile": given["key_file"],
-        "scope": given["scope"],
-        "tokenUrl": given["token_url"],
-    }
-    return {
-        "allowHttp": given["allow_http"],
-        "profile": given["profile"],
-        "followSeconds": given["follow_seconds"],
-        "headers": headers,
-        "requestsPerSecond": given["rate"],
-        "timezone": given["timezone"],
-        "window": _hours(given["window"]),
-        "calendar": _hours(given["hours"]),
-        "recipient": recipient if organization else None,
-        "credentials": credentials if given["client_id"] else None,
-    }
+            raise click.UsageError("--header is written NAME:VALUE.")
+        found[header.strip()] = value.strip()
+    return found
+
+
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key if name else ""
+    except (KeyError, ValueError, OSError) as exc:
+        words = "--timezone is an IANA time zone such as America/Denver."
+        raise click.UsageError(words) from exc
 
 
 def _hours(text: str) -> JsonObject:
     if not text:
         return {}
     match = re.fullmatch(r"([a-z,]+) +(\d\d:\d\d)-(\d\d:\d\d)", text.strip().lower())
-    if match is None:
-        raise click.UsageError("Days and hours are like: monday,tuesday 08:00-17:00.")
-    return {"days": match[1].split(","), "from": match[2], "to": match[3]}
+    hours = {"days": match[1].split(","), "from": match[2], "to": match[3]} if match else {}
+    try:
+        if hours and calendar_of(hours):
+            return hours
+    except ValueError:
+        pass
+    raise click.UsageError("--window and --hours are written like 'monday,tuesday 08:00-17:00'.")
 
 
 @command.command("probe")
