@@ -19,11 +19,6 @@ from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 
 _KNOWN = 20_000
-# Whom a Consent may refer to as an actor, as far as they have a name or identifiers.
-_ACTORS = frozenset(
-    {"CareTeam", "Group", "Organization", "Patient", "Practitioner", "PractitionerRole"}
-    | {"Device", "RelatedPerson"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +123,7 @@ def birth_date_of(patient: Resource) -> date | None:
 
 def takes_name(resource: Resource, stored: Resource, recipient: Recipient) -> bool:
     """True if a change gives somebody whom a Consent may name the name of a recipient."""
-    if resource.get("resourceType") not in _ACTORS:
+    if resource.get("resourceType") not in consents.ACTORS:
         return False
     return _is_named(resource, recipient) and not _is_named(stored, recipient)
 

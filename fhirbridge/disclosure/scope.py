@@ -5,8 +5,8 @@ that may be seen are listed, so that totals and pages stay exact.
 Source: design.md section 9
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -21,19 +21,28 @@ from fhirbridge.search.clauses import Clause
 from fhirbridge.search.parameter_types.reference import ReferenceCriterion
 from fhirbridge.search.query import SearchQuery
 from fhirbridge.search.scope import EVERYTHING, Grant, Scope
-from fhirbridge.storage import consents, patients
+from fhirbridge.storage import consents, patients, versions
 from fhirbridge.storage.database import Database
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 
 _LONGEST = timedelta(hours=1)  # somebody comes of age at midnight
+_OF_SEVERAL = -1  # the patient key of what is about several
 
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
+    """`listed` has the grants of patients whose resources are decided one by one, as of `seq`."""
+
     state: tuple[int, int]
     until: datetime
-    scope: Scope
+    by_class: tuple[Grant, ...]
+    listed: Mapping[int, Grant]
+    seq: int
+
+    @property
+    def scope(self) -> Scope:
+        return Scope((*self.by_class, *self.listed.values()))
 
 
 class Memory:
@@ -51,8 +60,10 @@ class Memory:
         state = consents.state_of_knowledge(session, place.custodian_id)
         known = self._scopes.get(key)
         if known is None or known.state != state or known.until <= place.now:
-            scope, until = _over_all(session, gate, self.decisions)
-            known = _Remembered(state, until, scope)
+            known = _over_all(session, gate, self.decisions, state)
+            self._scopes[key] = known
+        elif known.listed:
+            known = _listed_anew(session, gate, known)
             self._scopes[key] = known
         return known.scope
 
@@ -72,10 +83,9 @@ def scope_of(
     bound = _patients_of(query) if query else frozenset()
     if bound:
         allowed = {key: gate.allowance(session, key) for key in bound}
-        return _scope(session, gate, allowed)
-    if memory is not None:
-        return memory.get(session, gate)
-    return _over_all(session, gate, Decisions())[0]
+        by_class, listed = _grants(session, gate, allowed)
+        return Scope((*by_class, *listed.values()))
+    return (memory or Memory()).get(session, gate)
 
 
 def _patients_of(query: SearchQuery) -> frozenset[int]:
@@ -97,15 +107,16 @@ def _patients_of(query: SearchQuery) -> frozenset[int]:
     return frozenset()
 
 
-def _over_all(session: Session, gate: Gate, decisions: Decisions) -> tuple[Scope, datetime]:
+def _over_all(
+    session: Session, gate: Gate, decisions: Decisions, state: tuple[int, int]
+) -> _Remembered:
     place = gate.place
-    caller = gate.caller
-    if caller.purpose in EMERGENCIES:
-        caller = narrowed(caller)
+    if gate.caller.purpose in EMERGENCIES:
+        gate = Gate(narrowed(gate.caller), place, decisions)
     until = place.now + _LONGEST
     allowed: dict[int, Allowance] = {}
     by_patient = consents.by_patient(session, place.custodian_id)
-    about_several = by_patient.pop(-1, [])
+    about_several = by_patient.pop(_OF_SEVERAL, [])
     keys: Iterable[int] = by_patient.keys()
     if not place.policy.is_part2 or about_several:
         keys = {*keys, *patients.keys(session, place.custodian_id)}
@@ -116,31 +127,53 @@ def _over_all(session: Session, gate: Gate, decisions: Decisions) -> tuple[Scope
             known = knowledge.assemble(
                 session, place.custodian_id, key, by_patient.get(key, ()), zone=place.zone
             )
-        asked = question(caller, gate.recipient, known, place.now)
+        asked = question(gate.caller, gate.recipient, known, place.now)
         found = decisions.get(key, known, asked, place.policy)
         changes_at = known.next_change(place.now)
         until = min(until, changes_at or until)
         if found.classes or found.by_resource:
             allowed[key] = found
-    return _scope(session, gate, allowed), until
+    seq = versions.last_seq(session)
+    by_class, listed = _grants(session, gate, allowed)
+    return _Remembered(state, until, by_class, listed, seq)
 
 
-def _scope(session: Session, gate: Gate, allowed: dict[int, Allowance]) -> Scope:
+def _listed_anew(session: Session, gate: Gate, known: _Remembered) -> _Remembered:
+    """With the resources that were written meanwhile about patients whose resources are listed."""
+    seq = versions.last_seq(session)
+    if seq == known.seq:
+        return known
+    if gate.caller.purpose in EMERGENCIES:
+        gate = Gate(narrowed(gate.caller), gate.place)
+    written = patients.written_after(session, gate.place.custodian_id, known.seq)
+    listed = {
+        key: _grant_of_resources(session, gate, key)
+        if key in written or _OF_SEVERAL in written
+        else grant
+        for key, grant in known.listed.items()
+    }
+    return replace(known, listed=listed, seq=seq)
+
+
+def _grants(
+    session: Session, gate: Gate, allowed: dict[int, Allowance]
+) -> tuple[tuple[Grant, ...], Mapping[int, Grant]]:
+    """By class of content, and by patients of whom single resources may be seen."""
     by_classes: dict[frozenset[str], list[int]] = {}
-    listed: list[Grant] = []
+    listed: dict[int, Grant] = {}
     own: dict[int, frozenset[str]] = {}
     for key, allowance in sorted(allowed.items()):
         if allowance.by_resource:
-            listed.append(_grant_of_resources(session, gate, key))
+            listed[key] = _grant_of_resources(session, gate, key)
         elif allowance.classes:
             by_classes.setdefault(allowance.classes, []).append(key)
             own[key] = allowance.consents
+    grants = [Grant(tuple(keys), permitted_rows(classes)) for classes, keys in by_classes.items()]
     if any(own.values()):
         named = sorted(key_of(name) for names in own.values() for name in names)
         found = patients.resource_keys(session, gate.place.custodian_id, named)
-        listed.append(Grant(tuple(own), (CONSENT, both(CONSENT, "identity")), found))
-    grants = [Grant(tuple(keys), permitted_rows(classes)) for classes, keys in by_classes.items()]
-    return Scope(tuple(grants + listed))
+        grants.append(Grant(tuple(own), (CONSENT, both(CONSENT, "identity")), found))
+    return tuple(grants), listed
 
 
 def _grant_of_resources(session: Session, gate: Gate, patient_key: int) -> Grant:

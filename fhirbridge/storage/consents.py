@@ -7,7 +7,7 @@ change by anybody else takes that away.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -18,6 +18,12 @@ from fhirbridge.storage.session import Row, Session, Statement
 from fhirbridge.storage.versions import ResourceVersion
 
 MarkKind: TypeAlias = Literal["document", "attested", "ended", "revoking", "revoked"]
+
+# Whom a Consent may refer to as an actor, as far as they have a name or identifiers.
+ACTORS = frozenset(
+    {"CareTeam", "Group", "Organization", "Patient", "Practitioner", "PractitionerRole"}
+    | {"Device", "RelatedPerson"}
+)
 
 _r = tables.resources.c
 _v = tables.resource_versions.c
@@ -79,6 +85,28 @@ _BY_KEY = Statement(
         _r.custodian_id == bindparam("custodian_id"),
         _r.reference_key == bindparam("reference_key"),
         _r.deleted == sa.false(),
+    )
+)
+# Of all custodians: the end of the key, where one custodian's marks would be counted through.
+_LAST_MARK = sa.select(sa.func.max(_m.id))
+
+
+def _newest(resource_type: str) -> sa.ScalarSelect[Any]:
+    """The last number of a version of one type: the end of an index, whatever is in it."""
+    return (
+        sa.select(sa.func.max(_v.seq))
+        .where(
+            _v.custodian_id == bindparam("custodian_id"),
+            _v.resource_type == sa.literal_column(f"'{resource_type}'"),
+        )
+        .scalar_subquery()
+    )
+
+
+_STATE = Statement(
+    sa.select(
+        *(_newest(each) for each in sorted({"Consent", "Patient", *ACTORS})),
+        _LAST_MARK.scalar_subquery(),
     )
 )
 
@@ -159,15 +187,10 @@ def marks_of(session: Session, custodian_id: int, consent_id: str) -> tuple[Mark
 
 
 def state_of_knowledge(session: Session, custodian_id: int) -> tuple[int, int]:
-    """Numbers that grow whenever a Consent, a Patient or a mark is written."""
-    newest = sa.select(sa.func.max(_v.seq)).where(
-        _v.custodian_id == custodian_id, _v.resource_type.in_(("Consent", "Patient"))
-    )
-    marked = sa.select(sa.func.max(_m.id)).where(_m.custodian_id == custodian_id)
-    return (
-        session.execute(newest).scalar() or 0,
-        session.execute(marked).scalar() or 0,
-    )
+    """Numbers that grow whenever a Consent, a mark, a Patient or an actor is written."""
+    row = session.row(_STATE, custodian_id=custodian_id)
+    *written, marked = row or (0,)
+    return max((each or 0 for each in written), default=0), marked or 0
 
 
 def current(session: Session, custodian_id: int, reference_keys: Iterable[int]) -> dict[str, bytes]:

@@ -65,6 +65,12 @@ _SHARED = Statement(
     )
 )
 _PATIENTS = Statement(sa.select(_p.patient_key).where(_p.resource_key == bindparam("resource_key")))
+_WRITTEN = Statement(
+    sa.select(_r.patient_key)
+    .distinct()
+    .join_from(tables.resource_versions, tables.resources, _r.key == _v.resource_key)
+    .where(_v.seq > bindparam("after"), _v.custodian_id == bindparam("custodian_id"))
+)
 _KEY = Statement(
     sa.select(_r.key).where(
         _r.custodian_id == bindparam("custodian_id"),
@@ -132,6 +138,12 @@ def shared(session: Session, custodian_id: int, patient_key: int) -> list[Shared
         whose = frozenset(one[0] for one in session.rows(_PATIENTS, resource_key=key))
         found.append(Shared(key, resource_type, resource_id, content_class, whose))
     return found
+
+
+def written_after(session: Session, custodian_id: int, seq: int) -> frozenset[int]:
+    """The patients about whom something was written after this version; -1 for several at once."""
+    rows = session.rows(_WRITTEN, custodian_id=custodian_id, after=seq)
+    return frozenset(row[0] for row in rows)
 
 
 def resource_keys(

@@ -145,12 +145,17 @@ def version_of(row: Row) -> ResourceVersion:
     )
 
 
+def last_seq(session: Session) -> int:
+    """The number of the newest version."""
+    row = session.row(_LAST_SEQ)
+    assert row is not None  # noqa: S101
+    return int(row[0])
+
+
 def next_seq(session: Session) -> int:
     """The number of the next version; writers are serialised, so nobody else gets it."""
     if not session.seq:
-        row = session.row(_LAST_SEQ)
-        assert row is not None  # noqa: S101
-        session.seq = int(row[0])
+        session.seq = last_seq(session)
     session.seq += 1
     session.put(_ADVANCE, (session.seq,))
     return session.seq

@@ -1,0 +1,93 @@
+"""Scopes that are remembered between searches notice what they were made of."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhirbridge.consent.classes import CLASSES
+from fhirbridge.consent.labels import ACT_CODE, ICD10CM
+from fhirbridge.jsontypes import Resource
+from fhirbridge.operations import consents
+from tests.disclosure.support import CLINIC, STRANGER, Store, caller
+from tests.unit.consent.support import consent
+
+P1 = {"reference": "Patient/p1"}
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'memory.db'}"
+
+
+def condition(resource_id: str, code: str = "I10", **more: Any) -> Resource:
+    coding = {"system": ICD10CM, "code": code}
+    made = {"resourceType": "Condition", "id": resource_id, "code": {"coding": [coding]}}
+    return {**made, "subject": P1, **more}
+
+
+def signed(store: Store, *, exception: Resource | None = None, **changes: Any) -> None:
+    store.put(
+        {"resourceType": "Organization", "id": "o1", "name": "Program"},
+        {"resourceType": "Patient", "id": "p1"},
+        condition("c-1"),
+    )
+    made = consent(classes=CLASSES, policyRule={"text": "42 CFR Part 2"}, **changes)
+    for each in made["provision"]["class"]:
+        each["system"] = "http://example.org/class"
+    if exception:
+        made["provision"]["provision"] = [exception]
+    store.put(made)
+    consents.attest(store.bridge, "c1", by="officer", confirmed=frozenset())
+
+
+def test_an_organization_that_a_consent_refers_to_may_change_its_name(store: Store) -> None:
+    store.put({"resourceType": "Organization", "id": "named", "name": "Somebody"})
+    whole = consent(classes=CLASSES)["provision"]
+    actor = {
+        "role": {"coding": [{"code": "IRCP"}]},
+        "reference": {"reference": "Organization/named"},
+    }
+    signed(store, kind="release", provision={**whole, "actor": [actor]})
+    before = store.get("Condition", STRANGER).references
+
+    store.put({"resourceType": "Organization", "id": "named", "name": "Nobody's Hospital"})
+    then = store.get("Condition", STRANGER).references
+    store.put({"resourceType": "Organization", "id": "named", "name": "Somebody else"})
+    after = store.get("Condition", STRANGER).references
+
+    assert (before, then, after) == ([], ["Condition/c-1"], [])
+
+
+def test_what_is_written_later_is_found_where_single_resources_are_decided(store: Store) -> None:
+    signed(
+        store, exception={"type": "deny", "securityLabel": [{"system": ACT_CODE, "code": "HIV"}]}
+    )
+    assert store.get("Condition").references == ["Condition/c-1"]
+
+    store.put(condition("c-2"), condition("c-3", "B20"))
+    both = [{"reference": f"Patient/{name}"} for name in ("p1", "p2")]
+    participants = [{"actor": each, "status": "accepted"} for each in both]
+    store.put(
+        {"resourceType": "Patient", "id": "p2"},
+        {
+            "resourceType": "Appointment",
+            "id": "a",
+            "status": "proposed",
+            "participant": participants,
+        },
+    )
+
+    assert store.get("Condition").references == ["Condition/c-1", "Condition/c-2"]
+    assert store.get("Appointment").references == []
+
+
+def test_an_emergency_opens_no_search_where_single_resources_are_decided(store: Store) -> None:
+    signed(
+        store, exception={"type": "deny", "securityLabel": [{"system": ACT_CODE, "code": "HIV"}]}
+    )
+    store.put(condition("c-3", "B20"))
+    doctor = caller(CLINIC, purpose="BTG", reason="unconscious", actor="Dr. E")
+
+    assert store.get("Condition", doctor).references == ["Condition/c-1"]
+    assert store.get("Condition/c-3", doctor).status == 200
