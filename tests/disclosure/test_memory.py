@@ -29,7 +29,7 @@ def condition(resource_id: str, code: str = "I10", **more: Any) -> Resource:
 def signed(store: Store, *, exception: Resource | None = None, **changes: Any) -> None:
     store.put(
         {"resourceType": "Organization", "id": "o1", "name": "Program"},
-        {"resourceType": "Patient", "id": "p1"},
+        *({"resourceType": "Patient", "id": name} for name in ("p1", "p2")),
         condition("c-1"),
     )
     made = consent(classes=CLASSES, policyRule={"text": "42 CFR Part 2"}, **changes)
@@ -69,7 +69,6 @@ def test_what_is_written_later_is_found_where_single_resources_are_decided(store
     both = [{"reference": f"Patient/{name}"} for name in ("p1", "p2")]
     participants = [{"actor": each, "status": "accepted"} for each in both]
     store.put(
-        {"resourceType": "Patient", "id": "p2"},
         {
             "resourceType": "Appointment",
             "id": "a",
