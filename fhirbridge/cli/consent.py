@@ -1,39 +1,94 @@
-"""`fhirbridge consent explain|attest|end|revoke`: what consents permit, and since when."""
+"""`fhirbridge consent list|explain|attest|end|revoke`: what consents permit, and since when."""
 
 import getpass
-from datetime import datetime, tzinfo
 
 import click
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.cli import output
+from fhirbridge.cli.options import (
+    CLASS_HELP,
+    CONSENT_ID,
+    MOMENT_HELP,
+    NPI,
+    PATIENT_HELP,
+    RECIPIENT_CLASS,
+    moment,
+    patient_id,
+)
 from fhirbridge.clock import to_instant
-from fhirbridge.consent.decision import Permit
+from fhirbridge.consent.decision import Decision, Permit
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
-from fhirbridge.fhir.primitives import bounds
+from fhirbridge.disclosure.purposes import PURPOSES
 from fhirbridge.handoffs import consenting, partners
 from fhirbridge.jsontypes import JsonObject
-from fhirbridge.operations import consents
+from fhirbridge.operations import consents, held_consents
 from fhirbridge.operations.consents import Explanation
+
+_ORIGINS = {
+    "document": "a document of ours",
+    "attested": "elsewhere, attested",
+    "other": "elsewhere: attest it",
+}
 
 
 @click.group("consent")
 def command() -> None:
-    """Explain what consents permit; attest, end and revoke them."""
+    """List consents and explain what they permit; attest, end and revoke them."""
+
+
+@command.command("list")
+@click.option("--patient", required=True, help=PATIENT_HELP)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_consents(patient: str, as_json: bool) -> None:
+    """List a patient's consents: where they are from, since when, until when, what they lack."""
+    bridge = bridges.build(config.load())
+    try:
+        found = held_consents.of_patient(bridge, patient_id(bridge, patient))
+    finally:
+        bridge.close()
+    if as_json:
+        output.print_json([one.to_json() for one in found])
+    elif found:
+        rows = [
+            (
+                one.consent.reference,
+                one.consent.kind,
+                one.consent.status,
+                _ORIGINS[one.consent.origin],
+                to_instant(one.consent.starts_at) if one.consent.starts_at else "",
+                to_instant(one.consent.ends_at) if one.consent.ends_at else "",
+                ", ".join(one.consent.missing),
+            )
+            for one in found
+        ]
+        output.table(rows, ("CONSENT", "KIND", "STATUS", "FROM", "SIGNED", "ENDED", "LACKS"))
+    else:
+        click.echo("There is no Consent about this patient.", err=True)
 
 
 @command.command("explain")
-@click.option("--patient", required=True, help="The patient's id, or Patient/id.")
-@click.option("--to", "partner", default="", help="A registered partner.")
-@click.option("--recipient", default="", help="The name of an organization instead.")
-@click.option("--class", "classes", multiple=True, help="A class of recipients: TREATER, PAYOR…")
-@click.option("--npi", default="", help="The organization's NPI.")
-@click.option("--purpose", default="TREAT", show_default=True, help="A code of v3-ActReason.")
-@click.option("--at", "at_text", default="", help="A date or instant; now if not given.")
-@click.option("--reason", default="", help="Of an emergency: its nature.")
-@click.option("--actor", default="", help="Of an emergency: who asks, with affiliation.")
+@click.option("--patient", required=True, help=PATIENT_HELP)
+@click.option("--to", "partner", metavar="PARTNER", default="", help="A registered partner.")
+@click.option(
+    "--recipient", metavar="NAME", default="", help="The name of an organization instead."
+)
+@click.option("--class", "classes", multiple=True, type=RECIPIENT_CLASS, help=CLASS_HELP)
+@click.option("--npi", type=NPI, default="", help="The organization's NPI.")
+@click.option(
+    "--purpose",
+    type=click.Choice(list(PURPOSES)),
+    default="TREAT",
+    show_default=True,
+    help="What it would be for.",
+)
+@click.option("--at", "at_text", metavar="TIME", default="", help=f"Now, or {MOMENT_HELP}.")
+@click.option("--reason", metavar="TEXT", default="", help="Of an emergency: its nature.")
+@click.option(
+    "--actor", metavar="TEXT", default="", help="Of an emergency: who asks, with affiliation."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def explain(
     patient: str,
@@ -69,8 +124,8 @@ def explain(
             reason=reason,
             actor=actor,
         )
-        at = _instant(at_text, bridge.settings.zone) if at_text else None
-        explanation = consents.explain(bridge, patient, caller, at=at)
+        at = moment(at_text, bridge.settings.zone, "--at") if at_text else None
+        explanation = consents.explain(bridge, patient_id(bridge, patient), caller, at=at)
     finally:
         bridge.close()
     if as_json:
@@ -80,51 +135,62 @@ def explain(
     return 0 if explanation.is_permitted else 3
 
 
-def _instant(text: str, zone: tzinfo) -> datetime:
-    try:
-        return bounds(text, zone).start
-    except ValueError as exc:
-        raise click.BadParameter("must be a date or an instant.", param_hint="--at") from exc
-
-
 def _show(explanation: Explanation) -> None:
+    """The decisions, those together that are made on the same grounds."""
     caller = explanation.caller
     name = caller.recipient.name if caller.recipient else ""
-    click.echo(f"{explanation.patient} to {name} for {caller.purpose}")
-    rows = []
+    click.echo(f"{explanation.patient} to {name} for {PURPOSES[caller.purpose]}")
+    alike: dict[tuple[str, ...], list[str]] = {}
     for content_class, decision in explanation.decisions.items():
-        word = "permit" if isinstance(decision, Permit) else "withhold"
-        rows += [
-            (
-                content_class if number == 0 else "",
-                word if number == 0 else "",
-                " ".join(filter(None, (each.consent, each.provision))) or "-",
-                each.text if isinstance(decision, Permit) else f"{each.text} {each.change}",
-            )
-            for number, each in enumerate(decision.reasons)
-        ]
-    output.table(rows, ("INFORMATION", "DECISION", "BY", "WHY, AND WHAT WOULD CHANGE IT"))
+        alike.setdefault(_grounds(decision), []).append(content_class)
+    for (word, *reasons), classes in alike.items():
+        click.echo(f"{word:8}  {', '.join(classes)}")
+        for each in reasons:
+            click.echo(f"          {each}")
     for consent, missing in explanation.missing.items():
         click.echo(f"{consent} lacks: {', '.join(missing)}")
 
 
+def _grounds(decision: Decision) -> tuple[str, ...]:
+    """The word for a decision, and each reason as a sentence."""
+    is_permit = isinstance(decision, Permit)
+    reasons = [
+        f"{each.consent}: {text}" if each.consent else text
+        for each in decision.reasons
+        for text in (each.text if is_permit else each.sentence,)
+    ]
+    return ("permit" if is_permit else "withhold", *reasons)
+
+
 @command.command("attest")
-@click.argument("consent_id")
+@click.argument("consent_id", type=CONSENT_ID)
 @click.option("--by", default=getpass.getuser, help="Who has seen the signed form.")
-@click.option("--confirmed", default="", help="Elements seen on the form, separated by commas.")
+@click.option(
+    "--confirmed",
+    metavar="ELEMENTS",
+    default="",
+    help="What the signed form has and the Consent does not say, separated by commas.",
+)
 def attest(consent_id: str, by: str, confirmed: str) -> None:
-    """Let a Consent from elsewhere permit, in its present version."""
+    """Let a Consent from elsewhere permit, in its present version.
+
+    It permits only with every written element of 42 CFR 2.31; `consent list` shows what it lacks.
+    """
     bridge = bridges.build(config.load())
     try:
         seen = frozenset(filter(None, (each.strip() for each in confirmed.split(","))))
         mark = consents.attest(bridge, consent_id, by=by, confirmed=seen)
+        missing = held_consents.missing_of(bridge, consent_id)
     finally:
         bridge.close()
     click.echo(f"Consent/{consent_id} version {mark.version_id} is attested by {by}.", err=True)
+    if missing:
+        words = f"It permits nothing yet: it lacks {', '.join(missing)}."
+        click.echo(f"{words} Where the signed form has them, attest it with --confirmed.", err=True)
 
 
 @command.command("end")
-@click.argument("consent_id")
+@click.argument("consent_id", type=CONSENT_ID)
 @click.option("--by", default=getpass.getuser, help="Who says so.")
 def end(consent_id: str, by: str) -> None:
     """Note that the event on which a Consent expires has come."""
@@ -137,12 +203,24 @@ def end(consent_id: str, by: str) -> None:
 
 
 @command.command("revoke")
-@click.argument("consent_id")
+@click.argument("consent_id", type=CONSENT_ID)
 @click.option("--by", default=getpass.getuser, help="Who took the revocation.")
-@click.option("--wait", "wait_seconds", default=60.0, show_default=True, help="For deliveries.")
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    default=60.0,
+    show_default=True,
+    help="How long to wait for deliveries on the wire.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def revoke(consent_id: str, by: str, wait_seconds: float, as_json: bool) -> int:
-    """Stop what a Consent permits; say since when, and who was told before."""
+    """Stop what a Consent permits; say since when, and who was told before.
+
+    Exits with 1 while a delivery on the wire is left: say it again. Afterwards it shows the same
+    report again.
+    """
     bridge = bridges.build(config.load())
     try:
         found = consents.revoke(bridge, consent_id, by=by, wait_seconds=wait_seconds)

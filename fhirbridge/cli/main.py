@@ -18,7 +18,7 @@ from fhirbridge.errors import BridgeError, Forbidden, Misconfigured, PartnerUnre
 COMMANDS = {
     "audit": "Check the audit; account for disclosures, emergencies, a breach.",
     "client": "Register systems that call us, list and revoke them.",
-    "consent": "Explain what consents permit; attest, end and revoke them.",
+    "consent": "List consents and explain what they permit; attest, end and revoke them.",
     "convert": "Convert documents to FHIR R4 transaction Bundles, or Bundles back.",
     "db": "Create, upgrade and repair the database.",
     "demo": "Send a discharge plan from a provider's bridge to a flaky EHR and back, offline.",

@@ -22,6 +22,11 @@ class Reason:
     provision: str = ""
     detail: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """What it means and what would change it, for people."""
+        return f"{self.text} What would change it: {self.change[:1].lower()}{self.change[1:]}"
+
     def to_json(self) -> JsonObject:
         """The reason for programs; what does not apply is left out."""
         shown = {

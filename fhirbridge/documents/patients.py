@@ -56,6 +56,29 @@ def unlink(bridge: Bridge, one: str, other: str, *, by: str) -> PatientLink:
     return _decide(bridge, one, other, state="separate", by=by)
 
 
+def named(bridge: Bridge, text: str) -> str:
+    """The id of a patient by id, `Patient/id`, or identifier: `system|value`, or the value alone.
+
+    Raises NotFound, and InvalidContent for an identifier that several patients have.
+    """
+    patient_id = text.removeprefix("Patient/")
+    system, bar, value = text.rpartition("|")
+    with bridge.database.read() as session:
+        stored = resources.read(session, bridge.custodian.id, "Patient", patient_id)
+        if stored is not None and not stored.deleted:
+            return patient_id
+        asked = [("identifier", f"{escape(system)}{bar}{escape(value)}")]
+        found = (
+            [version.resource_id for version in _search(bridge, session, asked)] if value else []
+        )
+    if not found:
+        raise NotFound(Issue("not-found", "No patient with this id or identifier is stored."))
+    if len(found) > 1:
+        words = "Several patients have this identifier; say SYSTEM|VALUE, or the id of one of them."
+        raise InvalidContent(Issue("value", words))
+    return found[0]
+
+
 def _decide(
     bridge: Bridge, one: str, other: str, *, state: patient_links.LinkState, by: str
 ) -> PatientLink:

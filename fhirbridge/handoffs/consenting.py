@@ -83,7 +83,7 @@ def check(
     if isinstance(found, Authorised):
         return found
     named = dict.fromkeys(
-        f"{each.text} {each.change}{f' ({each.consent})' if each.consent else ''}"
+        f"{each.sentence}{f' ({each.consent})' if each.consent else ''}"
         for each in found.reasons
     )
     raise Forbidden(*(Issue("suppressed", text) for text in named))

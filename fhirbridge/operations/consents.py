@@ -152,10 +152,15 @@ def revoke(
     """Stop everything that a consent permits, and say when that took effect.
 
     The fence is up at once: whatever has not begun to be sent is not sent. Deliveries that are on
-    the wire are waited for. Raises NotFound.
+    the wire are waited for. A consent that was revoked before is reported as it was then. Raises
+    NotFound.
     """
     with bridge.database.transaction() as session:
         patient_key = _patient_key(session, bridge, consent_id)
+        before = _revoked_at(session, bridge, consent_id)
+        if before is not None:
+            holders = disclosures(session, bridge, patient_key=patient_key)
+            return Revocation(f"Consent/{consent_id}", before, holders=tuple(holders))
         _add(session, bridge, consent_id, "revoking", by=by)
         leased = _deliveries(session, bridge, patient_key, DeliveryState.LEASED)
         waiting = _deliveries(session, bridge, patient_key, DeliveryState.QUEUED)
@@ -189,6 +194,11 @@ def revoke(
         tuple(sorted(waiting)),
         tuple(holders),
     )
+
+
+def _revoked_at(session: Session, bridge: Bridge, consent_id: str) -> datetime | None:
+    marks = consents.marks_of(session, bridge.custodian.id, consent_id)
+    return next((one.effective_at for one in marks if one.kind == "revoked"), None)
 
 
 def _deliveries(
