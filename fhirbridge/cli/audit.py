@@ -1,16 +1,15 @@
 """`fhirbridge audit check|accounting|reviews|review|breach`: what was disclosed, and to whom."""
 
 import getpass
-from collections.abc import Iterable
-from datetime import datetime, tzinfo
+from collections.abc import Callable, Iterable
 
 import click
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.cli import output
+from fhirbridge.cli.options import MOMENT_HELP, PATIENT_HELP, moment, patient_id
 from fhirbridge.clock import to_instant
-from fhirbridge.fhir.primitives import bounds
 from fhirbridge.operations import audits
 from fhirbridge.operations.audits import Disclosed
 
@@ -40,8 +39,8 @@ def check(as_json: bool) -> int:
 
 
 @command.command("accounting")
-@click.option("--patient", required=True, help="The patient's id, or Patient/id.")
-@click.option("--since", default="", help="A date; three years ago if not given.")
+@click.option("--patient", required=True, help=PATIENT_HELP)
+@click.option("--since", metavar="TIME", default="", help=f"Three years ago, or {MOMENT_HELP}.")
 @click.option(
     "--designated", is_flag=True, help="Only to recipients that consents name as a class."
 )
@@ -50,28 +49,35 @@ def accounting(patient: str, since: str, designated: bool, as_json: bool) -> Non
     """List what was disclosed about a patient (42 CFR 2.24, 2.25)."""
     bridge = bridges.build(config.load())
     try:
-        start = _instant(since, bridge.settings.zone) if since else None
-        found = audits.accounting(bridge, patient, since=start, designated=designated)
+        start = moment(since, bridge.settings.zone, "--since") if since else None
+        known = patient_id(bridge, patient, may_be_gone=True)
+        found = audits.accounting(bridge, known, since=start, designated=designated)
     finally:
         bridge.close()
     _show(found, as_json=as_json)
 
 
 @command.command("breach")
-@click.option("--since", required=True, help="A date or instant.")
-@click.option("--until", default="", help="A date or instant; now if not given.")
-@click.option("--recipient", default="", help="Only to this organization or client.")
+@click.option("--since", metavar="TIME", required=True, help=f"From when: {MOMENT_HELP}.")
+@click.option("--until", metavar="TIME", default="", help=f"Now, or {MOMENT_HELP}.")
+@click.option(
+    "--recipient",
+    metavar="NAME|CLIENT_ID",
+    default="",
+    help="Only to this organization, as it is listed, or this client.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def breach(since: str, until: str, recipient: str, as_json: bool) -> None:
     """List every disclosure that a breach may concern, with its patients."""
     bridge = bridges.build(config.load())
     try:
         zone = bridge.settings.zone
-        last = _instant(until, zone) if until else None
-        found = audits.breach(bridge, since=_instant(since, zone), until=last, recipient=recipient)
+        first = moment(since, zone, "--since")
+        last = moment(until, zone, "--until") if until else None
+        found = audits.breach(bridge, since=first, until=last, recipient=recipient)
     finally:
         bridge.close()
-    _show(found, as_json=as_json)
+    _show(found, as_json=as_json, columns=("patients",))
 
 
 @command.command("reviews")
@@ -83,15 +89,15 @@ def reviews(as_json: bool) -> None:
         found = audits.unreviewed(bridge)
     finally:
         bridge.close()
-    _show(found, as_json=as_json)
+    _show(found, as_json=as_json, columns=("patients", "actor", "reason"))
 
 
 @command.command("review")
 @click.argument("number", type=int)
-@click.option("--by", default=getpass.getuser, help="Who has looked.")
-@click.option("--outcome", required=True, help="What was found.")
+@click.option("--by", default=getpass.getuser, help="Who has looked; else who is logged in.")
+@click.option("--outcome", metavar="TEXT", required=True, help="What was found.")
 def review(number: int, by: str, outcome: str) -> None:
-    """Note that an emergency access was reviewed."""
+    """Note that the emergency access with this id in `audit reviews` was reviewed."""
     bridge = bridges.build(config.load())
     try:
         audits.review(bridge, number, by=by, outcome=outcome)
@@ -100,14 +106,8 @@ def review(number: int, by: str, outcome: str) -> None:
     click.echo(f"{number} is reviewed.", err=True)
 
 
-def _instant(text: str, zone: tzinfo) -> datetime:
-    try:
-        return bounds(text, zone).start
-    except ValueError as exc:
-        raise click.BadParameter("A time is a date or an instant.") from exc
-
-
-def _show(found: Iterable[Disclosed], *, as_json: bool) -> None:
+def _show(found: Iterable[Disclosed], *, as_json: bool, columns: tuple[str, ...] = ()) -> None:
+    """Disclosures, newest first; `columns` names what more is shown of each."""
     listed = list(found)
     if as_json:
         output.print_json([each.to_json() for each in listed])
@@ -115,15 +115,23 @@ def _show(found: Iterable[Disclosed], *, as_json: bool) -> None:
     if not listed:
         click.echo("There is nothing to list.", err=True)
         return
+    more: dict[str, Callable[[Disclosed], str]] = {
+        "patients": lambda each: ", ".join(each.patients) or "not stored any more",
+        "actor": lambda each: each.actor,
+        "reason": lambda each: each.reason,
+    }
     rows = [
         (
             str(each.id),
             to_instant(each.at),
             each.recipient,
             each.purpose,
-            ", ".join(f"{count} {name}" for name, count in each.resources.items()),
+            each.action,
             ", ".join(each.consents) or ("emergency" if each.is_emergency else "-"),
+            *(more[name](each) for name in columns),
+            ", ".join(f"{count} {name}" for name, count in each.resources.items()),
         )
         for each in listed
     ]
-    output.table(rows, ("ID", "AT", "RECIPIENT", "PURPOSE", "WHAT", "BY"))
+    head = ("ID", "AT", "RECIPIENT", "PURPOSE", "HOW", "BY")
+    output.table(rows, (*head, *(name.upper() for name in columns), "WHAT"))

@@ -118,13 +118,17 @@ def disclosures(
 def breach(
     bridge: Bridge, *, since: datetime, until: datetime | None = None, recipient: str = ""
 ) -> list[Disclosed]:
-    """Every disclosure in a span of time, to one recipient or client or to all, newest first."""
+    """Every disclosure in a span of time, to one recipient or client or to all, newest first.
+
+    What was about no patient, such as a code system, is no breach.
+    """
     with bridge.database.read() as session:
         rows = audit.find(session, bridge.custodian.id, since=since, decisions=_LEFT, limit=_MANY)
         return [
             _disclosed(session, bridge, row)
             for row in rows
-            if (until is None or row.recorded_at <= until)
+            if _shown(row)
+            and (until is None or row.recorded_at <= until)
             and recipient in ("", row.entry.get("recipient"), row.entry.get("client"))
         ]
 
