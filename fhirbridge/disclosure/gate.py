@@ -15,6 +15,7 @@ from fhirbridge.consent.classes import DIRECTORY, content_class
 from fhirbridge.consent.decision import Permit, decide
 from fhirbridge.consent.labels import labels_of, merged, redacted
 from fhirbridge.consent.policy import Policy
+from fhirbridge.consent.purposes import EMERGENCIES
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.consent.redaction import View, redact, removed_elements
 from fhirbridge.consent.written import read_consent
@@ -79,6 +80,14 @@ class Gate:
         """To whom something would be disclosed."""
         assert self.caller.recipient is not None  # noqa: S101
         return self.caller.recipient
+
+    @property
+    def as_everybody(self) -> "Gate":
+        """An emergency is about one patient: elsewhere the caller treats like everybody else."""
+        if self.is_open or self.caller.purpose not in EMERGENCIES:
+            return self
+        caller = replace(self.caller, purpose="TREAT", reason="", actor="")
+        return Gate(caller, self.place, self._decisions, self.views)
 
     def forget(self) -> None:
         """Decide anew: something was written meanwhile."""
@@ -239,8 +248,3 @@ class Gate:
         ]
         free = all(each.redisclosure == "hipaa" for each in decisions)
         return (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
-
-
-def narrowed(caller: Caller) -> Caller:
-    """An emergency is about one patient: elsewhere the caller treats like everybody else."""
-    return replace(caller, purpose="TREAT", reason="", actor="")

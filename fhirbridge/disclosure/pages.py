@@ -11,7 +11,7 @@ from typing import TypeAlias
 from fhirbridge.disclosure import cursors, per_hit
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.leaving import leaving
-from fhirbridge.disclosure.scope import Memory, scope_of
+from fhirbridge.disclosure.scope import Memory, asking, scope_of
 from fhirbridge.disclosure.trail import Trail
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.search.query import CURSOR, SearchQuery
@@ -49,6 +49,7 @@ def run(
         page = search.run(session, query, custodian_id=custodian_id)
         trail.note(session, (*page.matches, *page.included))
         return page
+    gate = asking(gate, query)
     asked = _Asked(session, gate, query, scope_of(session, gate, query, memory=memory))
     if query.count == 0 or query.summary == "count":
         return SearchPage((), asked.count(), "")
@@ -60,7 +61,7 @@ def run(
         page = replace(page, total=asked.count())
     if query.includes:
         page = asked.with_included(page, found, trail)
-    trail.note(session, [hit.stored for hit in found])
+    trail.note(session, [hit.stored for hit in found], by=gate)
     return page
 
 
@@ -68,6 +69,7 @@ def matches(
     session: Session, gate: Gate, query: SearchQuery, *, limit: int
 ) -> list[ResourceVersion]:
     """Up to `limit` matches, as they are stored: those that the caller may see."""
+    gate = asking(gate, query)
     asked = _Asked(session, gate, replace(query, includes=()), scope_of(session, gate, query))
     return [hit.stored for hit in islice(asked.every(), limit)]
 
@@ -126,7 +128,7 @@ class _Asked:
             custodian_id=self._gate.place.custodian_id,
             keep=leaves,
         )
-        trail.note(self._session, included.resources)
+        trail.note(self._session, included.resources, by=self._gate)
         others = tuple(shown[version.key] for version in included.resources)
         return replace(page, included=others, issues=included.issues)
 

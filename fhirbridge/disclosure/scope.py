@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from fhirbridge.consent.classes import CONSENT, both, permitted_rows
-from fhirbridge.consent.purposes import EMERGENCIES
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure import knowledge
 from fhirbridge.disclosure.allowance import Allowance, Decisions, question
-from fhirbridge.disclosure.gate import Gate, narrowed
+from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.views import Views
 from fhirbridge.search.clauses import Clause
 from fhirbridge.search.parameter_types.reference import ReferenceCriterion
@@ -74,6 +73,11 @@ def memory_of(database: Database) -> Memory:
     return Memory()
 
 
+def asking(gate: Gate, query: SearchQuery) -> Gate:
+    """The gate of a search: an emergency opens the record of the one patient whom it names."""
+    return gate if len(_patients_of(query)) == 1 else gate.as_everybody
+
+
 def scope_of(
     session: Session, gate: Gate, query: SearchQuery | None = None, *, memory: Memory | None = None
 ) -> Scope:
@@ -111,8 +115,7 @@ def _over_all(
     session: Session, gate: Gate, decisions: Decisions, state: tuple[int, int]
 ) -> _Remembered:
     place = gate.place
-    if gate.caller.purpose in EMERGENCIES:
-        gate = Gate(narrowed(gate.caller), place, decisions)
+    gate = gate.as_everybody
     until = place.now + _LONGEST
     allowed: dict[int, Allowance] = {}
     by_patient = consents.by_patient(session, place.custodian_id)
@@ -143,8 +146,7 @@ def _listed_anew(session: Session, gate: Gate, known: _Remembered) -> _Remembere
     seq = versions.last_seq(session)
     if seq == known.seq:
         return known
-    if gate.caller.purpose in EMERGENCIES:
-        gate = Gate(narrowed(gate.caller), gate.place)
+    gate = gate.as_everybody
     written = patients.written_after(session, gate.place.custodian_id, known.seq)
     listed = {
         key: _grant_of_resources(session, gate, key)

@@ -82,11 +82,20 @@ class Trail:
         return words(policy.manifest, counts)
 
     def note(
-        self, session: Session, versions: Iterable[ResourceVersion], *, received: bool = False
+        self,
+        session: Session,
+        versions: Iterable[ResourceVersion],
+        *,
+        received: bool = False,
+        by: Gate | None = None,
     ) -> None:
-        """These versions are shown; or `received`: the caller wrote them, and learns nothing."""
+        """These versions are shown; or `received`: the caller wrote them, and learns nothing.
+
+        `by` is the gate that let them through, if not that of the request.
+        """
         if not self.wanted:
             return
+        gate = by or self._gate
         is_open = self._gate.is_open
         received = received and not is_open
         listed = self._received if received else self._resources
@@ -97,11 +106,11 @@ class Trail:
             if is_open:
                 patients.add(version.patient_key)
                 continue
-            for key in self._gate.patients(version):
+            for key in gate.patients(version):
                 patients.add(key)
                 if not received:
                     self._about.add((key, name))
-                allowance = self._gate.allowance(session, key)
+                allowance = gate.allowance(session, key)
                 self._consents[key] = self._consents.get(key, frozenset()) | allowance.permitting
                 if allowance.is_emergency:
                     self._emergencies.add(key)

@@ -80,7 +80,8 @@ def _limited(
             name = f"{place.resource_type}/{place.resource_id}"
             raise NotFound(Issue("not-found", f"{name} does not exist."))
         found = histories.versions(session, gate, place, count=count + 1, before=before, span=span)
-        context.trail.note(session, found[:count])
+        by = gate if place.resource_id else gate.as_everybody
+        context.trail.note(session, found[:count], by=by)
     links = {"self": _link(context, request, given)}
     if len(found) > count > 0:
         mark = cursors.seal(secret, str(found[count - 1].seq))

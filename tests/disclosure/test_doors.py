@@ -9,12 +9,13 @@ import pytest
 from fhirbridge.consent.classes import CLASSES
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.operations import consents
+from fhirbridge.operations import audits, consents
 from tests.disclosure.support import CLINIC, Store, caller
 from tests.unit.consent.support import consent
 
 P1, P2 = {"reference": "Patient/p1"}, {"reference": "Patient/p2"}
 HIDDEN = "relapsed in March"
+EMERGENCY = caller(CLINIC, purpose="BTG", reason="unconscious", actor="Dr. E, Example ER")
 
 
 def written(consent_id: str, patient: JsonObject, *classes: str, **changes: Any) -> JsonObject:
@@ -111,14 +112,31 @@ def test_a_deletion_has_the_number_that_the_caller_knows(record: Store) -> None:
 
 @pytest.mark.parametrize("path", ["_history", "Patient/_history", "Condition/_history"])
 def test_an_emergency_opens_no_histories_of_all(record: Store, path: str) -> None:
-    doctor = caller(CLINIC, purpose="BTG", reason="unconscious", actor="Dr. E")
     for each in ("c1", "c2"):
         record.own("DELETE", f"Consent/{each}")
 
-    assert record.get("Patient/p1/_history", doctor).references == ["Patient/p1"]
+    assert record.get("Patient/p1/_history", EMERGENCY).references == ["Patient/p1"]
     assert not [
-        name for name in record.get(path, doctor).references if not name.startswith("Organ")
+        name for name in record.get(path, EMERGENCY).references if not name.startswith("Organ")
     ]
+
+
+@pytest.mark.parametrize(
+    "search", ["CarePlan", "CarePlan?_id=plan", "CarePlan?subject=Patient/p1,Patient/p2"]
+)
+def test_an_emergency_opens_no_search_that_names_not_one_patient(
+    record: Store, search: str
+) -> None:
+    ordinary = record.get(search)
+    found = record.get(search, EMERGENCY)
+    opened = record.get("CarePlan?subject=Patient/p1", EMERGENCY)
+
+    assert [each["resource"] for each in found.body["entry"]] == [
+        each["resource"] for each in ordinary.body["entry"]
+    ]
+    assert HIDDEN in json.dumps(opened.body) and HIDDEN not in json.dumps(found.body)
+    told = audits.accounting(record.bridge, "p1")
+    assert [each.is_emergency for each in reversed(told)] == [False, False, True]
 
 
 def test_parts_of_versions_are_for_others_too(record: Store) -> None:
