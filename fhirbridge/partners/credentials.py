@@ -4,10 +4,12 @@ A signed assertion is exchanged for an access token, which is kept in memory unt
 it expires; a 401 makes us ask once more. Source: SMART App Launch 2.2, Backend Services; RFC 7523
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -18,7 +20,9 @@ from fhirbridge.partners.http import Answer, Limits, NoToken, PartnerSession
 from fhirbridge.partners.token import ASSERTION_TYPE, CONFIGURATION, Credential, assertion
 
 _EARLY_SECONDS = 30.0  # a token is not used so shortly before it expires
+_APART_SECONDS = 30.0  # clocks that are further apart are put right
 _MAX_BYTES = 1_000_000
+_LIMITS = Limits(read_timeout_seconds=15.0, answer_seconds=30.0, max_answer_bytes=_MAX_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,15 @@ class _Kept:
 
 
 class TokenStore:
-    """Tokens by partner, in memory, shared by the threads of a process."""
+    """Tokens by partner, in memory, shared by the threads of a process.
+
+    Whoever waits for the token of one partner keeps nobody from those of others.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
+        self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def token(
@@ -78,6 +86,8 @@ class TokenStore:
         """
         name = f"{base_url} {credentials.client_id}"
         with self._lock:
+            own = self._locks.setdefault(name, threading.Lock())
+        with own:
             kept = self._kept.get(name)
             if kept and kept.until > self._clock() and kept.token != refused:
                 return kept.token
@@ -98,20 +108,44 @@ def read_key(path: str) -> JsonObject:
 
 
 def _ask(credentials: Credentials, base_url: str, *, allow_http: bool, now: float) -> _Kept:
-    limits = Limits(read_timeout_seconds=15.0, answer_seconds=30.0, max_answer_bytes=_MAX_BYTES)
-    url = credentials.token_url or _discover(base_url, limits, allow_http=allow_http)
+    url = credentials.token_url or _discover(base_url, allow_http=allow_http)
+    try:
+        key = read_key(credentials.key_file)  # each time: a new key counts at once
+    except Misconfigured as exc:
+        raise NoToken("no-key") from exc
+    credential = Credential(credentials.client_id, key)
+    answer = _request(url, credential, credentials.scope, allow_http=allow_http, at=now)
+    apart = _date_of(answer) - now
+    if answer.status in (400, 401) and abs(apart) > _APART_SECONDS:
+        # one of the two clocks is wrong: theirs is what counts there
+        answer = _request(url, credential, credentials.scope, allow_http=allow_http, at=now + apart)
+    given = _read(answer)
+    token = given.get("access_token")
+    if answer.status != 200 or not isinstance(token, str) or not token:
+        raise NoToken("token-refused")
+    lifetime = given.get("expires_in")
+    seconds = float(lifetime) if isinstance(lifetime, int) else 60.0
+    return _Kept(token, now + max(seconds - _EARLY_SECONDS, 1.0))
+
+
+def _request(
+    url: str, credential: Credential, scope: str, *, allow_http: bool, at: float
+) -> Answer:
+    """Ask for a token, signed as of this time. Raises NoToken without an answer that tells."""
     parts = urlsplit(url)
     form = {
         "grant_type": "client_credentials",
-        "scope": credentials.scope,
+        "scope": scope,
         "client_assertion_type": ASSERTION_TYPE,
-        "client_assertion": assertion(
-            Credential(credentials.client_id, read_key(credentials.key_file)), url
-        ),
+        "client_assertion": assertion(credential, url, at=at),
     }
-    with PartnerSession(
-        f"{parts.scheme}://{parts.netloc}", limits=limits, allow_http=allow_http
-    ) as session:
+    try:
+        session = PartnerSession(
+            f"{parts.scheme}://{parts.netloc}", limits=_LIMITS, allow_http=allow_http
+        )
+    except InvalidContent as exc:
+        raise NoToken("no-token-endpoint") from exc
+    with session:
         exchange = session.ask(
             "POST",
             parts.path.lstrip("/"),
@@ -121,19 +155,21 @@ def _ask(credentials: Credentials, base_url: str, *, allow_http: bool, now: floa
                 "Accept": "application/json",
             },
         )
-    if not isinstance(exchange, Answer) or exchange.status >= 500:
+    if not isinstance(exchange, Answer) or exchange.status >= 500 or exchange.status == 429:
         raise NoToken("token-endpoint-down")
-    given = _read(exchange)
-    token = given.get("access_token")
-    if exchange.status != 200 or not isinstance(token, str) or not token:
-        raise NoToken("not-authenticated")
-    lifetime = given.get("expires_in")
-    seconds = float(lifetime) if isinstance(lifetime, int) else 60.0
-    return _Kept(token, now + max(seconds - _EARLY_SECONDS, 1.0))
+    return exchange
 
 
-def _discover(base_url: str, limits: Limits, *, allow_http: bool) -> str:
-    with PartnerSession(base_url, limits=limits, allow_http=allow_http) as session:
+def _date_of(answer: Answer) -> float:
+    """The time at the server that answered; NaN, which is near any time, if it does not say."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _discover(base_url: str, *, allow_http: bool) -> str:
+    with PartnerSession(base_url, limits=_LIMITS, allow_http=allow_http) as session:
         exchange = session.ask("GET", CONFIGURATION)
     if not isinstance(exchange, Answer) or exchange.status >= 500:
         raise NoToken("token-endpoint-down")

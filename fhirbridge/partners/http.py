@@ -31,7 +31,10 @@ ErrorClass = Literal[
     "no-answer",
     "answer-broken-off",
     "answer-too-large",
-    "no-token",
+    "token-endpoint-down",
+    "no-token-endpoint",
+    "token-refused",
+    "no-key",
 ]
 
 
@@ -114,7 +117,11 @@ def check_base_url(base_url: str, *, allow_http: bool = False) -> str:
 
 
 class NoToken(Exception):
-    """No access token is to be had now, so that nothing can be asked."""
+    """No access token is to be had now, so that nothing can be asked; `error_class` says why."""
+
+    def __init__(self, error_class: ErrorClass) -> None:
+        super().__init__(error_class)
+        self.error_class = error_class
 
 
 # gives an access token; is told one that was refused, "" at first. Raises NoToken.
@@ -194,8 +201,6 @@ class PartnerSession:
             raise InvalidContent(
                 Issue("security", "The partner named an address that is not its own.")
             )
-        if self._before_request is not None:
-            self._before_request()
         if self._authorise is None:
             return self._exchange(method, url, params, body, dict(headers or {}))
         try:
@@ -206,8 +211,8 @@ class PartnerSession:
                 # refused before anything was done: asked again with a fresh token, once
                 bearing["Authorization"] = f"Bearer {self._authorise(token)}"
                 exchange = self._exchange(method, url, params, body, bearing)
-        except NoToken:
-            return NoAnswer(sent=False, error_class="no-token")
+        except NoToken as exc:
+            return NoAnswer(sent=False, error_class=exc.error_class)
         return exchange
 
     def _exchange(
@@ -218,6 +223,8 @@ class PartnerSession:
         body: bytes | None,
         headers: dict[str, str],
     ) -> Exchange:
+        if self._before_request is not None:
+            self._before_request()  # the last thing: waiting for a token may take long
         limits = self._limits
         deadline = time.monotonic() + limits.answer_seconds
         try:

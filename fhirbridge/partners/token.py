@@ -30,8 +30,11 @@ class Credential:
     private_key: JsonObject
 
 
-def assertion(credential: Credential, token_url: str) -> str:
-    """A signed assertion for one request. Raises InvalidContent for a key that cannot sign."""
+def assertion(credential: Credential, token_url: str, *, at: float | None = None) -> str:
+    """A signed assertion for one request, as of `at` (seconds; now by default).
+
+    Raises InvalidContent for a key that cannot sign.
+    """
     key = credential.private_key
     is_rsa = key.get("kty") == "RSA"
     header = {"typ": "JWT", "alg": "RS384" if is_rsa else "ES384", "kid": key.get("kid")}
@@ -39,7 +42,7 @@ def assertion(credential: Credential, token_url: str) -> str:
         "iss": credential.client_id,
         "sub": credential.client_id,
         "aud": token_url,
-        "exp": int(time.time()) + LIFETIME_SECONDS,
+        "exp": int(time.time() if at is None else at) + LIFETIME_SECONDS,
         "jti": str(uuid4()),
     }
     try:

@@ -73,6 +73,7 @@ class Unknown:
 
 Verdict = Delivered | Retry | Refused | Unknown
 
+_LONGEST_SECONDS = 30 * 86_400.0
 _HINTS: dict[int, tuple[str, str]] = {
     400: ("invalid", "The partner found the content invalid; see the findings."),
     401: ("not-authenticated", "The partner asks for credentials; check its registration."),
@@ -99,17 +100,19 @@ def read_body(answer: Answer) -> Resource | None:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds of a Retry-After header, given as seconds or as a date; None without one."""
-    value = headers.get("Retry-After")
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
+    """Seconds of a Retry-After header, given as seconds or as a date; None without one.
+
+    At most a month: whatever a partner asks for, there is an instant to try again.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdecimal():
+        return min(float(value), _LONGEST_SECONDS)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    except (ValueError, OverflowError):
         return None
-    return max((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds(), 0.0)
+    return min(max(seconds, 0.0), _LONGEST_SECONDS)
 
 
 def findings_of(outcome: Resource | None, entry: int = -1) -> tuple[Finding, ...]:

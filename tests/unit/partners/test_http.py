@@ -75,6 +75,26 @@ def test_a_redirect_is_an_answer_and_not_followed() -> None:
 
 
 @responses.activate
+def test_the_right_to_send_is_checked_after_the_wait_for_a_token_and_again_after_a_401() -> None:
+    responses.get(f"{BASE}/Patient/1", status=401)
+    responses.get(f"{BASE}/Patient/1", json={})
+    events: list[str] = []
+
+    def authorise(refused: str) -> str:
+        events.append(f"token, not {refused}")
+        return f"{refused}t"
+
+    with PartnerSession(
+        BASE, authorise=authorise, before_request=lambda: events.append("checked")
+    ) as session:
+        answer = session.ask("GET", "Patient/1")
+
+    assert isinstance(answer, Answer)
+    assert answer.status == 200
+    assert events == ["token, not ", "checked", "token, not t", "checked"]
+
+
+@responses.activate
 def test_cookies_of_a_partner_are_not_sent_back() -> None:
     responses.get(f"{BASE}/metadata", headers={"Set-Cookie": "session=1"})
 

@@ -109,7 +109,16 @@ def test_a_success_that_cannot_be_read_is_unknown(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("120", 120.0), ("Mon, 02 Mar 2026 12:01:00 GMT", 60.0), ("soon", None)],
+    [
+        ("120", 120.0),
+        ("Mon, 02 Mar 2026 12:01:00 GMT", 60.0),
+        ("Mon, 02 Mar 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("9" * 400, 30 * 86_400.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 30 * 86_400.0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+    ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
     verdict = judge(Answer(503, {"Retry-After": value}), entries=1, now=NOW)
