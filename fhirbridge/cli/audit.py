@@ -14,7 +14,7 @@ from fhirbridge.operations import audits
 from fhirbridge.operations.audits import Disclosed
 
 
-@click.group("audit")
+@click.group("audit", cls=output.Group)
 def command() -> None:
     """Check the audit; account for disclosures, emergencies, a breach."""
 

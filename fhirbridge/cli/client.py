@@ -20,7 +20,7 @@ from fhirbridge.partners.token import Credential, request_token
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
 
-@click.group("client")
+@click.group("client", cls=output.Group)
 def command() -> None:
     """Register systems that call us, list and revoke them."""
 

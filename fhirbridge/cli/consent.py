@@ -34,7 +34,7 @@ _ORIGINS = {
 }
 
 
-@click.group("consent")
+@click.group("consent", cls=output.Group)
 def command() -> None:
     """List consents and explain what they permit; attest, end and revoke them."""
 

@@ -8,12 +8,13 @@ from rich.progress import Progress
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
+from fhirbridge.cli import output
 from fhirbridge.documents.publish import publish
 from fhirbridge.storage.reindex import reindex
 from fhirbridge.storage.resources import Circumstances
 
 
-@click.group()
+@click.group(cls=output.Group)
 def command() -> None:
     """Create, upgrade and repair the database."""
 

@@ -45,11 +45,14 @@ def command(file: Path, fhirpath: str | None, as_json: bool) -> int:
     else:
         several = _several(item.resource for item in made.lineage)
         head = ("element", "from", "rule", "codec", "code row")
-        output.table([_row(item, several) for item in chosen], head)
+        if chosen:
+            output.table([_row(item, several) for item in chosen], head)
         for name, reason in unmapped.items():
             click.echo(f"not mapped: $.{name} ({reason})", err=True)
     if not chosen:
-        click.echo("No element of the result has this path.", err=True)
+        types = sorted({item.path.partition(".")[0] for item in made.lineage})
+        known = f" Paths begin with one of: {', '.join(types)}." if types else ""
+        click.echo(f"No element of the result has this path.{known}", err=True)
         return 1
     return 0
 

@@ -37,7 +37,7 @@ class _Moment(click.ParamType[datetime]):
 _MOMENT = _Moment()
 
 
-@click.group("handoff")
+@click.group("handoff", cls=output.Group)
 def command() -> None:
     """Look at handoffs and referrals, and answer them."""
 
@@ -121,10 +121,7 @@ def print_(handoff: str, out: Path | None, by: str) -> None:
         packet = print_packet(bridge, handoff, by=by or getpass.getuser())
     finally:
         bridge.close()
-    if out is None:
-        click.echo(packet)
-    else:
-        out.write_text(packet, encoding="utf-8")
+    output.print_text(packet, out)
 
 
 @command.command("answer")

@@ -1,6 +1,7 @@
 """The command group, loaded lazily, and the one place that turns errors into exit codes.
 
-Exit codes: 0 fine, 1 findings in the content, 2 wrong usage, 3 refused, 4 partner unreachable.
+Exit codes: 0 fine, 1 findings in the content, 2 wrong usage, settings, or a name that is not known,
+3 refused, 4 partner or database unreachable.
 """
 
 import importlib
@@ -11,7 +12,14 @@ import click
 
 from fhirbridge import __version__
 from fhirbridge.cli.output import print_issues
-from fhirbridge.errors import BridgeError, Forbidden, Misconfigured, PartnerUnreachable
+from fhirbridge.errors import (
+    BridgeError,
+    Forbidden,
+    Misconfigured,
+    NotFound,
+    PartnerUnreachable,
+    Unavailable,
+)
 
 # Each command is `command` in the module of its name. What it does stands here too, so that
 # `fhirbridge --help` imports none of them.
@@ -65,11 +73,11 @@ def main() -> None:
 
 def exit_code_of(error: BridgeError) -> int:
     """The exit code that a refused contract becomes."""
-    if isinstance(error, PartnerUnreachable):
+    if isinstance(error, PartnerUnreachable | Unavailable):
         return 4
     if isinstance(error, Forbidden):
         return 3
-    if isinstance(error, Misconfigured):
+    if isinstance(error, Misconfigured | NotFound):
         return 2
     return 1
 

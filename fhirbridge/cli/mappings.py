@@ -17,7 +17,7 @@ from fhirbridge.native import documents
 KIND = click.argument("kind", required=False, type=click.Choice(documents.KINDS))
 
 
-@click.group("mappings")
+@click.group("mappings", cls=output.Group)
 def command() -> None:
     """Look at the mapping packs."""
 

@@ -19,7 +19,7 @@ from fhirbridge.workflow.words import DeliveryState
 _STATES = [state.value for state in DeliveryState]
 
 
-@click.group("outbox")
+@click.group("outbox", cls=output.Group)
 def command() -> None:
     """Look at what was sent, what waits and what failed."""
 

@@ -60,6 +60,17 @@ def print_json(value: Json, out: Path | None = None) -> None:
         raise click.ClickException(f"{place} cannot be written: {exc.strerror}.") from exc
 
 
+def print_text(text: str, out: Path | None = None) -> None:
+    """Write text to stdout, or to a file, which is there whole or not at all."""
+    if out is None:
+        click.echo(text)
+        return
+    try:
+        _write(out.resolve(), text.encode())
+    except OSError as exc:
+        raise click.ClickException(f"{out} cannot be written: {exc.strerror}.") from exc
+
+
 def _write(path: Path, data: bytes) -> None:
     """Write through a file beside it; what is no regular file (a pipe) is written to directly."""
     if path.exists() and not path.is_file():
@@ -100,6 +111,20 @@ def print_issues(
         rule = "" if known else f"  [{issue.rule}]"
         text = f"{issue.severity}: {place}{issue.diagnostics}{rule}"
         click.echo(text, err=stream is None, file=stream)
+
+
+def number(count: int, noun: str) -> str:
+    """A count with its noun: `1 error`, `2 errors`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+class Group(click.Group):
+    """A group whose help shows the whole first sentence of each of its commands."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, one.get_short_help_str(200)) for name, one in sorted(self.commands.items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ from fhirbridge.workflow.clocks import calendar_of
 _PROFILES = ("base", "bser", "gravity")
 
 
-@click.group("partner")
+@click.group("partner", cls=output.Group)
 def command() -> None:
     """Register partners, see what they can do and what they would lose."""
 

@@ -17,7 +17,7 @@ Decision = Callable[..., PatientLink]
 _BY = click.option("--by", required=True, help="Who decides; kept with the decision.")
 
 
-@click.group("patient")
+@click.group("patient", cls=output.Group)
 def command() -> None:
     """Link patients of our documents with patients that came from outside."""
 

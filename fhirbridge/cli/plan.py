@@ -15,7 +15,7 @@ from fhirbridge.jsontypes import JsonObject
 from fhirbridge.native.documents import load
 
 
-@click.group("plan")
+@click.group("plan", cls=output.Group)
 def command() -> None:
     """Begin plans."""
 

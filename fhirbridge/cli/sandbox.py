@@ -19,7 +19,7 @@ from fhirbridge.sandbox.trial import try_server
 _MARKS = {True: "yes", False: "NO", None: "-"}
 
 
-@click.group("sandbox")
+@click.group("sandbox", cls=output.Group)
 def command() -> None:
     """Try out FHIR servers with data of nobody."""
 

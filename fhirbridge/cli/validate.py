@@ -38,7 +38,8 @@ def command(files: tuple[Path, ...], profile: str | None, as_json: bool) -> int:
             continue
         output.print_issues(issues, stream=sys.stdout)
         errors = sum(issue.is_error for issue in issues)
-        click.echo(f"{file}: {errors} errors, {len(issues) - errors} other findings.", err=True)
+        others = output.number(len(issues) - errors, "other finding")
+        click.echo(f"{file}: {output.number(errors, 'error')}, {others}.", err=True)
     if as_json:
         output.print_json(outcomes[0] if len(outcomes) == 1 else outcomes)
     return worst

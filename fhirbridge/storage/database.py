@@ -88,10 +88,15 @@ class Database:
     def upgrade(self, *, custodian: str = "default", clock: Clock = now) -> None:
         """Create what is missing: schema, and the custodian with a random secret namespace.
 
-        Raises Misconfigured if the schema was made by a newer version of fhirbridge.
+        Raises Misconfigured if the schema was made by a newer version of fhirbridge, or the file
+        cannot be opened or is no database.
         """
-        with self.read() as session:
-            is_current = migrations.revision_of(session) == migrations.HEAD
+        try:
+            with self.read() as session:
+                is_current = migrations.revision_of(session) == migrations.HEAD
+        except sa.exc.DatabaseError as exc:
+            where = self.engine.url.render_as_string(hide_password=True)
+            raise _misconfigured(f"The database {where} cannot be opened: {exc.orig}.") from exc
         if not is_current:
             self._migrate()
         known = sa.select(tables.custodians.c.id).where(tables.custodians.c.name == custodian)

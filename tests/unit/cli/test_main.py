@@ -20,6 +20,7 @@ from fhirbridge.errors import (
     NotFound,
     PartnerUnreachable,
     TooLarge,
+    Unavailable,
 )
 from tests.unit.cli.running import ROOT, bundle, native, run
 
@@ -52,6 +53,13 @@ class TestHelp:
 
         assert done.code == 0
         assert f"Usage: fhirbridge {name}" in done.out.decode()
+
+    @pytest.mark.parametrize("name", ["audit", "consent", "handoff", "outbox", "partner"])
+    def test_a_group_shows_whole_sentences(self, name: str) -> None:
+        listed = run(name, "--help").out.decode().partition("Commands:")[2]
+
+        assert "..." not in listed
+        assert ". " not in listed.strip()
 
     def test_every_module_with_a_command_is_listed(self) -> None:
         folder = Path(main.__file__).parent
@@ -113,11 +121,12 @@ class TestUsage:
     [
         (InvalidContent, 1),
         (TooLarge, 1),
-        (NotFound, 1),
         (Conflict, 1),
         (Misconfigured, 2),
+        (NotFound, 2),
         (Forbidden, 3),
         (PartnerUnreachable, 4),
+        (Unavailable, 4),
     ],
 )
 def test_error_becomes_its_exit_code(error: type[BridgeError], code: int) -> None:

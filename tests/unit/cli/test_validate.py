@@ -85,7 +85,7 @@ def test_unreadable_file_is_one_finding(content: bytes, tmp_path: Path) -> None:
     assert done.code == 1
     assert len(done.out.splitlines()) == 1
     assert done.out.startswith((b"fatal: ", b"error: "))
-    assert done.lines == [f"{file}: 1 errors, 0 other findings."]
+    assert done.lines == [f"{file}: 1 error, 0 other findings."]
 
 
 def test_large_file_is_a_finding_and_the_next_file_is_read(tmp_path: Path) -> None:

@@ -344,6 +344,15 @@ class TestUpgrade:
         with pytest.raises(Misconfigured):
             Database(url)
 
+    @pytest.mark.parametrize("name", ["no-folder/a.db", "notes.txt"])
+    def test_file_that_cannot_be_opened_is_named(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "notes.txt").write_text("This is no database, although it is long enough. " * 9)
+        other = Database(f"sqlite:///{tmp_path / name}")
+
+        with pytest.raises(Misconfigured, match=name):
+            other.upgrade()
+        other.close()
+
 
 def run_in_threads(work: object, count: int) -> None:
     threads = [threading.Thread(target=work, args=(n,)) for n in range(count)]  # type: ignore[arg-type]
