@@ -138,7 +138,7 @@ class _Comparison:
         stored = wire.parse(current.content)
         plain = restored_form(bare(stored))
         laid = update(plain, new, template, self._points, base=base)
-        laid = self._presented(laid, plain, entry.content_class)
+        laid = self._presented(_as_moved(laid, plain, new, base), plain, entry.content_class)
         action: Action = "keep" if says_the_same(laid, stored) else "update"
         return Change(action, reference, laid, current, entry.content_class)
 
@@ -213,6 +213,20 @@ class _Comparison:
     @property
     def _points(self) -> Points:
         return lambda reference, entry: self.entries.get(reference) == entry
+
+
+# where the Task of a referral stands: moved by whoever answers it
+_MOVED = ("status", "businessStatus", "statusReason")
+
+
+def _as_moved(laid: Resource, stored: Resource, new: Resource, base: Resource | None) -> Resource:
+    """A Task stands where it was moved to, unless the document says something else than before."""
+    if laid["resourceType"] != "Task" or base is None:
+        return laid
+    if any(new.get(name) != base.get(name) for name in _MOVED):
+        return laid
+    rest = {name: value for name, value in laid.items() if name not in _MOVED}
+    return {**rest, **{name: stored[name] for name in _MOVED if name in stored}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,13 +159,16 @@ def _take_task(
     result, target, code = seen.result, seen.state, ""
     reading = read_task(event.resource, profile)
     said = reading.state.value if reading else ""
-    if result in ("moved", "impossible") and said and said == details.get("taskSaid"):
-        result, target = "same", state  # it says what it said before; a visit told us more since
+    where = "saidHere" if event.side == "ours" else "saidThere"
+    before = details.get(where) or ReferralState.SENT.value
+    if result in ("moved", "impossible") and said and said == before:
+        # this copy says what it said before; a visit or the other copy told us more since
+        result, target = "same", state
     if result == "impossible":
         code = seen.code
         set_aside(bridge, session, event, code=code, reason=seen.reason, handoff=handoff)
     elif result != "stale" and said:
-        details["taskSaid"] = said
+        details[where] = said
     if event.side == "ours":
         details["versionHere"] = seen.version_id
     version = seen.version_id if event.side == "theirs" else handoff.task_version
@@ -173,6 +176,11 @@ def _take_task(
         details["why"] = _reason_code(event.resource)
     told = seen.reason if result in ("impossible", "stale") else ""
     _write(bridge, session, handoff, event, details, result, target, told, version)
+    if result == "moved" and event.side == "theirs":
+        why = event.resource.get("statusReason")
+        mirror(session, bridge, handoff, target, profile=profile, reason=why)
+    elif result == "impossible" and event.source == "rest":
+        mirror(session, bridge, handoff, target, profile=profile, written=event.version)
     return Taken(handoff.id, result, target, code)
 
 
@@ -205,6 +213,8 @@ def _take_visit(
             return Taken(handoff.id, "impossible", state, refusal.code)
     after = target if result == "moved" and target else state
     _write(bridge, session, handoff, event, details, result, after, "", handoff.task_version)
+    if result == "moved":
+        mirror(session, bridge, handoff, after, profile=profile)
     return Taken(handoff.id, result, after)
 
 
@@ -246,8 +256,6 @@ def _write(
         details=details,
         now=now,
     )
-    if result == "moved" and event.side == "theirs":
-        mirror(session, bridge, handoff, state)
     alarms.moved(bridge, session, handoff, state=state, details=details)
 
 

@@ -136,8 +136,12 @@ def _claims_ours(bridge: Bridge, session: Session, task: Resource) -> bool:
 
 
 def _profile(bridge: Bridge, session: Session, handoff_id: str) -> Profile:
+    """In which words its Task speaks: those of who asked us, else those of the partner."""
     handoff = handoffs.get(session, bridge.custodian.id, handoff_id)
+    told: Profile | None = handoff.details.get("profile") if handoff else None
     try:
-        return partners.load(session, bridge, handoff.partner).profile if handoff else "base"
+        return told or (
+            partners.load(session, bridge, handoff.partner).profile if handoff else "base"
+        )
     except NotFound:
         return "base"

@@ -11,7 +11,7 @@ from fhirbridge.conversion.packet import Package
 from fhirbridge.fhir import bundles, references, wire
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.storage import document_resources, handoff_keys, resources
+from fhirbridge.storage import handoff_keys, resources
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.session import Session
@@ -91,15 +91,28 @@ def with_state(
     return moved
 
 
-def mirror(session: Session, bridge: Bridge, handoff: HandoffRow, state: ReferralState) -> None:
-    """Let our copy of the Task say what the partner's says, unless a document of ours speaks."""
-    reference = str(handoff.details.get("taskHere") or "")
-    current = read(session, bridge, reference)
-    if current is None or document_resources.is_made(session, bridge.custodian.id, reference):
+def mirror(
+    session: Session,
+    bridge: Bridge,
+    handoff: HandoffRow,
+    state: ReferralState,
+    *,
+    profile: Profile,
+    reason: JsonObject | None = None,
+    written: str = "",
+) -> None:
+    """Let our copy of the Task say where the referral stands.
+
+    `written` is the version of it that said something else; what was written after that stays, and
+    is looked at in its turn.
+    """
+    current = read(session, bridge, str(handoff.details.get("taskHere") or ""))
+    if current is None or (written and written != str(current.version_id)):
         return
     task = wire.parse(current.content)
+    at = to_instant(bridge.now())
     moved = with_state(
-        task, state, profile="base", base=bridge.settings.base, at=to_instant(bridge.now())
+        task, state, profile=profile, base=bridge.settings.base, at=at, reason=reason
     )
     if (moved["status"], moved.get("businessStatus")) == (
         task.get("status"),

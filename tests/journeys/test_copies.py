@@ -1,0 +1,157 @@
+"""A referral's Task is held twice, here and at the partner, and its document speaks of it too."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhirbridge import bridge as bridges
+from fhirbridge.bridge import Bridge
+from fhirbridge.config import Settings
+from fhirbridge.documents.outgoing import Receiving
+from fhirbridge.documents.stored import prepare_as
+from fhirbridge.fhir import wire
+from fhirbridge.handoffs import partners, referrals
+from fhirbridge.handoffs.feed import read_feed
+from fhirbridge.handoffs.notify import notify
+from fhirbridge.handoffs.send import hand_over
+from fhirbridge.handoffs.tasks import circumstances, read
+from fhirbridge.partners.registry import Partner
+from fhirbridge.storage import handoff_keys, resources
+
+DOCUMENT = (
+    Path(__file__).parents[2] / "fixtures/referral/step-up-partial-hospitalization/native.json"
+)
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Bridge]:
+    built = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/ours.db", part2=False))
+    with built.database.transaction() as session:
+        partners.save(session, built, Partner("ehr", "http://127.0.0.1:9/fhir"))
+    yield built
+    built.close()
+
+
+def hand(bridge: Bridge, version: int = 2, **said: Any) -> str:
+    """Hand a version of the referral over; the partner holds its Task as Task/t."""
+    document = {**json.loads(DOCUMENT.read_bytes()), "version": version, **said}
+    document["updatedAt"] = f"2026-03-{version:02}T12:00:00Z"
+    prepared = prepare_as(bridge, "referral", document)
+    handoff_id = hand_over(bridge, "ehr", Receiving(bridge, prepared)).handoff_id
+    with bridge.database.transaction() as session:
+        handoff_keys.note(session, bridge.custodian.id, handoff_id, ["ehr Task/t"])
+    settle(bridge)
+    return handoff_id
+
+
+def settle(bridge: Bridge) -> None:
+    while read_feed(bridge):
+        pass
+
+
+def ours(bridge: Bridge, handoff_id: str) -> dict[str, Any]:
+    place = referrals.show(bridge, handoff_id).handoff.details["taskHere"]
+    with bridge.database.read() as session:
+        found = read(session, bridge, place)
+    assert found is not None
+    return wire.parse(found.content)
+
+
+def write(bridge: Bridge, handoff_id: str, *states: dict[str, Any]) -> None:
+    """The partner writes our copy, so often before it is looked at."""
+    for said in states:
+        task = ours(bridge, handoff_id) | said
+        with bridge.database.transaction() as session:
+            current = read(session, bridge, f"Task/{task['id']}")
+            assert current is not None
+            resources.update(session, circumstances(bridge), task, current=current)
+    settle(bridge)
+
+
+def tell(bridge: Bridge, version: str, status: str, **said: Any) -> str:
+    """The partner tells of its own copy."""
+    task = {"resourceType": "Task", "id": "t", "status": status, "meta": {"versionId": version}}
+    body = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": {**task, **said}}]}
+    result = notify(bridge, "ehr", body).taken[0].result
+    settle(bridge)
+    return result
+
+
+def state(bridge: Bridge, handoff_id: str) -> str:
+    return referrals.show(bridge, handoff_id).handoff.status
+
+
+def test_what_the_partner_says_in_its_copy_stands_in_ours_with_its_reason(bridge: Bridge) -> None:
+    handoff_id = hand(bridge)
+    reason = {"coding": [{"system": "urn:why", "code": "full"}], "text": "No place."}
+
+    tell(bridge, "2", "rejected", statusReason=reason)
+
+    task = ours(bridge, handoff_id)
+    assert (task["status"], task["statusReason"]) == ("rejected", reason)
+    assert state(bridge, handoff_id) == "declined"
+    assert referrals.list_set_aside(bridge) == []
+
+
+def test_a_copy_that_says_what_it_always_said_contradicts_nobody(bridge: Bridge) -> None:
+    handoff_id = hand(bridge)
+    write(bridge, handoff_id, {"status": "accepted"})
+
+    said = tell(bridge, "1", "requested")
+
+    assert (said, state(bridge, handoff_id)) == ("same", "accepted")
+    assert tell(bridge, "2", "rejected") == "moved"
+
+
+def test_a_new_version_of_the_document_leaves_the_task_where_it_was_moved_to(
+    bridge: Bridge,
+) -> None:
+    handoff_id = hand(bridge)
+    write(bridge, handoff_id, {"status": "accepted"})
+
+    hand(bridge, 3, priority="stat")
+
+    task = ours(bridge, handoff_id)
+    assert (task["status"], task["priority"]) == ("accepted", "stat")
+    assert state(bridge, handoff_id) == "accepted"
+    assert referrals.list_set_aside(bridge) == []
+
+
+def test_what_the_document_says_anew_counts(bridge: Bridge) -> None:
+    handoff_id = hand(bridge)
+
+    hand(bridge, 3, status="accepted")
+
+    assert (ours(bridge, handoff_id)["status"], state(bridge, handoff_id)) == (
+        "accepted",
+        "accepted",
+    )
+
+
+def test_an_impossible_word_about_the_task_does_not_stay_in_it(bridge: Bridge) -> None:
+    handoff_id = hand(bridge)
+    write(bridge, handoff_id, {"status": "rejected"})
+
+    write(bridge, handoff_id, {"status": "accepted"})
+
+    assert (ours(bridge, handoff_id)["status"], state(bridge, handoff_id)) == (
+        "rejected",
+        "declined",
+    )
+    assert [one.code for one in referrals.list_set_aside(bridge)] == ["impossible-move"]
+
+
+def test_what_was_written_after_an_impossible_word_is_looked_at_for_itself(bridge: Bridge) -> None:
+    handoff_id = hand(bridge)
+    done = {"status": "completed"}
+
+    write(bridge, handoff_id, {"status": "draft"}, done)
+
+    assert (ours(bridge, handoff_id)["status"], state(bridge, handoff_id)) == (
+        "completed",
+        "completed",
+    )
+    assert [one.code for one in referrals.list_set_aside(bridge)] == ["impossible-move"]
