@@ -1,10 +1,10 @@
 """kill -9 after every step of a send, and every answer lost once, at partners of several kinds.
 
-`python -m benchmarks.steps --seed 1 [--peers-python PATH]` hands a synthetic discharge plan over
+`python -m benchmarks.steps --seed 1` hands a synthetic discharge plan over
 again and again: each time the sending process is killed at another request, before it is written
 or after the partner carried it out, or the answer is lost. Partners: a small server that takes
 transactions, conditional creates, or creates after a search; the same without any look-up; and
-sekmet-fhir, as it comes, where PATH is a Python that has it. Exit code 0 if partners with a
+sekmet-fhir, as it comes, where it is installed. Exit code 0 if partners with a
 look-up hold exactly one of each resource with intact references, the others at most one.
 """
 
@@ -275,7 +275,7 @@ def kinds(stack: contextlib.ExitStack, directory: Path, python: str) -> list[Kin
         Kind("search-then-create", full, (), conditional=False),
         Kind("single", single, looks_up=False),
     ]
-    if python and servers.has(python, "sekmet"):
+    if servers.has(python, "sekmet"):
         server = stack.enter_context(servers.sekmet(python, directory))
         made.append(Kind("sekmet-fhir", server.base, listed=False))
     return made
@@ -307,7 +307,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=1, help="only every n-th step")
     parser.add_argument("--only", default="", help="one kind of partner")
-    parser.add_argument("--peers-python", default="", help="a Python that has sekmet-fhir")
+    parser.add_argument("--peers-python", default=sys.executable, help="one with sekmet-fhir")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fhirbridge-steps-") as directory:
         good = run(chosen, Path(directory), print)

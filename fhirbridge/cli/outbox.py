@@ -217,6 +217,8 @@ def _how(attempt: JsonObject) -> str:
         parts.append(f"looked: {attempt['looked']}")
     if "created" in attempt:
         parts.append(f"{attempt['created']} created, {attempt['matched']} there already")
+    if attempt.get("document") and attempt["verdict"] == "delivered":
+        parts.append(f"document {attempt['document'][:16]}…")
     if attempt.get("errorClass"):
         status = f" (HTTP {attempt['status']})" if attempt.get("status") else ""
         parts.append(f"{attempt['errorClass']}{status}")

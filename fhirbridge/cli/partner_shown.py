@@ -1,5 +1,7 @@
 """A partner in words and as JSON, for the commands about partners."""
 
+from collections.abc import Iterator
+
 from fhirbridge.clock import to_instant
 from fhirbridge.handoffs import subscribe
 from fhirbridge.jsontypes import JsonObject
@@ -24,7 +26,38 @@ def offer(partner: Partner) -> str:
     return f"{way}, FHIR {abilities.fhir_version}" if abilities.fhir_version else way
 
 
+def facts(partner: Partner) -> Iterator[tuple[str, str]]:
+    """What is known of a partner, line by line; of headers the names only."""
+    yield "offers", offer(partner)
+    yield "profile", partner.profile
+    yield "looked at", f"every {partner.follow_seconds:g} seconds"
+    who = partner.recipient
+    yield "organization", who.name if who else "not said: nothing is sent under Part 2"
+    if partner.credentials:
+        yield "known there as", partner.credentials.client_id
+    if partner.headers:
+        yield "headers", ", ".join(partner.headers)
+    if partner.requests_per_second:
+        yield "rate", f"{partner.requests_per_second:g} requests a second"
+    for name, hours in (("sent to", partner.window), ("its people", partner.calendar)):
+        if hours:
+            days = ", ".join(str(day) for day in hours.get("days", ()))
+            zone = partner.timezone or "UTC"
+            yield name, f"{days} {hours.get('from', '')}-{hours.get('to', '')} ({zone})".strip()
+    yield "look-up", _look_up(partner)
+
+
+def _look_up(partner: Partner) -> str:
+    shown = partner.probe.get("lookUp")
+    if shown is None:
+        return "not tried; `partner probe --write` does"
+    if not shown:
+        return "finds nothing: after a lost answer a person decides"
+    return f"finds what was written, after {partner.probe.get('lagSeconds')} s"
+
+
 def to_json(partner: Partner) -> JsonObject:
+    """The same for programs."""
     abilities = partner.abilities
     at = partner.capability_at
     return {

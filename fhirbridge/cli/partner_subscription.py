@@ -5,8 +5,9 @@ import click
 from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.cli import output
-from fhirbridge.cli.partner_shown import offer, to_json
-from fhirbridge.handoffs import partners
+from fhirbridge.cli.partner_shown import facts, to_json
+from fhirbridge.clock import to_instant
+from fhirbridge.handoffs import partners, view
 from fhirbridge.handoffs import subscribe as subscriptions
 from fhirbridge.partners.registry import Partner
 
@@ -28,16 +29,19 @@ def show(name: str, as_json: bool) -> None:
     try:
         with bridge.database.read() as session:
             partner = partners.load(session, bridge, name)
+        told = view.list_alerts(bridge, partner=name)
     finally:
         bridge.close()
     if as_json:
-        output.print_json(to_json(partner))
+        alerts = [view.alert_json(one) for one in told]
+        output.print_json({**to_json(partner), "alerts": alerts})
         return
     click.echo(f"{partner.name}: {partner.base_url}")
-    click.echo(f"offers         {offer(partner)}")
-    click.echo(f"profile        {partner.profile}")
-    click.echo(f"looked at      every {partner.follow_seconds:g} seconds")
+    for label, words in facts(partner):
+        click.echo(f"{label:<14} {words}")
     _print_subscription(partner)
+    for one in told:
+        click.echo(f"{'alert':<14} {one.kind}, since {to_instant(one.opened_at)}")
 
 
 @click.command()

@@ -12,11 +12,11 @@ from fhirbridge import telemetry
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import PartnerUnreachable
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs import alarms, partners
+from fhirbridge.handoffs import partners, places
 from fhirbridge.handoffs.consenting import Fence, Narrowed, Withheld
 from fhirbridge.handoffs.endings import Sent, ending_of, stay_unknown, tell
 from fhirbridge.handoffs.held import held_by
-from fhirbridge.handoffs.package import sealed
+from fhirbridge.handoffs.package import frozen_hash, sealed
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.attempt import Outcome
 from fhirbridge.partners.client import PartnerClient
@@ -24,12 +24,12 @@ from fhirbridge.partners.delivery import deliver
 from fhirbridge.partners.plan import Held, plan
 from fhirbridge.partners.registry import Partner, fetch_capability
 from fhirbridge.partners.verdict import Retry, Unknown
-from fhirbridge.storage import handoff_keys, handoffs, outbox
+from fhirbridge.storage import handoffs, outbox
 from fhirbridge.storage import partners as partner_rows
 from fhirbridge.storage.outbox import Claim, Ending
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.retry import Chance, Policy
-from fhirbridge.workflow.words import DeliveryState, ReferralState
+from fhirbridge.workflow.words import DeliveryState
 
 _CAPABILITY_MAX_AGE = timedelta(days=1)
 
@@ -88,28 +88,19 @@ def attempt(
 
 
 def _note_places(
-    bridge: Bridge, session: Session, claimed: Claim, places: Mapping[str, str]
+    bridge: Bridge, session: Session, claimed: Claim, located: Mapping[str, str]
 ) -> None:
-    handoff = handoffs.get(session, bridge.custodian.id, claimed.row.handoff_id, locked=True)
-    if handoff is None:
-        return
-    facts = handoff.details
-    task = places.get(str(facts.get("task")))
-    order = places.get(str(facts.get("focus")))
-    details = {**facts, "patientThere": places.get(str(facts.get("patient")), "")}
-    handoffs.note_places(
+    handoff = handoffs.get(session, bridge.custodian.id, claimed.row.handoff_id)
+    facts = handoff.details if handoff else {}
+    named = {name: located.get(str(facts.get(name)), "") for name in ("task", "focus", "patient")}
+    places.note(
         session,
-        bridge.custodian.id,
-        handoff.id,
-        task_reference=task,
-        order_reference=order,
-        details=details,
-        now=bridge.now(),
+        bridge,
+        claimed.row.handoff_id,
+        task=named["task"],
+        order=named["focus"],
+        patient=named["patient"],
     )
-    keys = [f"{handoff.partner} {task}"] if task else []
-    keys += [f"{handoff.partner} order {order}"] if order else []
-    handoff_keys.note(session, bridge.custodian.id, handoff.id, keys)
-    alarms.wind(bridge, session, handoff, state=ReferralState(handoff.status), details=details)
 
 
 def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
@@ -160,7 +151,7 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
         version=int(claimed.row.policy.get("document_version") or 1),
         at=claimed.row.enqueued_at,
     )
-    sent.details["to"] = partner.base_url
+    sent.details |= {"to": partner.base_url, "document": frozen_hash(bundle)}
     policy = Policy.from_json(claimed.row.policy)
     lease = _Lease(bridge, claimed, policy, sent)
 

@@ -49,3 +49,13 @@ def sealed(
         at=at,
         packet=printed(bridge, bundle, handoff),
     )
+
+
+def frozen_hash(bundle: Resource) -> str:
+    """The SHA-256 of the frozen document inside a sealed Bundle, "" if there is none."""
+    for reference in reversed(list(bundles.resources_of(bundle, "DocumentReference"))):
+        attachment = (reference.get("content") or [{}])[0].get("attachment") or {}
+        for one in attachment.get("extension") or []:
+            if str(one.get("url", "")).endswith("/StructureDefinition/sha-256"):
+                return str(one.get("valueString") or "")
+    return ""

@@ -8,7 +8,8 @@ from fhirbridge.errors import InvalidContent, Issue, NotFound, PartnerUnreachabl
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.http import check_base_url
-from fhirbridge.partners.registry import Partner, fetch_capability, is_open
+from fhirbridge.partners.registry import Partner, check_headers, fetch_capability, is_open
+from fhirbridge.storage import alerts, circuits
 from fhirbridge.storage import partners as rows
 from fhirbridge.storage.session import Session
 
@@ -28,7 +29,7 @@ def add(bridge: Bridge, partner: Partner) -> Added:
     """Register a partner, or change the one of this name, and ask for its capabilities.
 
     A partner that cannot be reached is registered all the same; it is asked again before the
-    first delivery. Raises InvalidContent for a name or an address that cannot be.
+    first delivery. Raises InvalidContent for a name, an address or a header that cannot be.
     """
     if not partner.name or len(partner.name) > 64 or set(partner.name) - set(_NAME_CHARACTERS):
         raise InvalidContent(
@@ -37,6 +38,7 @@ def add(bridge: Bridge, partner: Partner) -> Added:
     partner = replace(
         partner, base_url=check_base_url(partner.base_url, allow_http=partner.allow_http)
     )
+    check_headers(partner.headers)
     unreachable = ""
     try:
         with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
@@ -54,6 +56,8 @@ def add(bridge: Bridge, partner: Partner) -> Added:
                 subscription=kept.get("subscription") or {},
             )
         is_new = save(session, bridge, partner)
+        if not unreachable:
+            note_answer(session, bridge, partner.name)
     return Added(partner, is_new, unreachable)
 
 
@@ -76,6 +80,13 @@ def save(session: Session, bridge: Bridge, partner: Partner) -> bool:
         now,
     )
     return rows.put(session, bridge.custodian.id, row)
+
+
+def note_answer(session: Session, bridge: Bridge, name: str) -> None:
+    """The partner answers: it is not left alone any more, and what was told of that is over."""
+    now, custodian_id = bridge.now(), bridge.custodian.id
+    if circuits.answered(session, custodian_id, name, now=now):
+        alerts.close(session, custodian_id, f"partner-down {name}", now=now)
 
 
 def load(session: Session, bridge: Bridge, name: str) -> Partner:

@@ -68,6 +68,7 @@ def probe(bridge: Bridge, name: str, *, write: bool) -> Partner:
     with bridge.database.transaction() as session:
         rows.note_capability(session, custodian_id, name, capability=capability, at=now)
         rows.note_settings(session, custodian_id, name, {"probe": found}, now=now)
+        partners.note_answer(session, bridge, name)
     return replace(partner, capability=capability, capability_at=now, probe=found)
 
 

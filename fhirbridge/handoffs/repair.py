@@ -13,17 +13,18 @@ from fhirbridge.conversion.packet import Outgoing
 from fhirbridge.errors import Conflict, InvalidContent, Issue
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.differences import differences
-from fhirbridge.handoffs import partners, send, view
+from fhirbridge.handoffs import partners, places, send, view
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.client import unreachable
 from fhirbridge.partners.http import Answer
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.verdict import read_body, relative
-from fhirbridge.storage import alerts, handoffs, outbox_repair, outbox_rows
+from fhirbridge.storage import alerts, handoff_keys, handoffs, outbox_repair, outbox_rows
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.outbox_repair import Decision
 from fhirbridge.storage.outbox_rows import OutboxRow
 from fhirbridge.storage.session import Session
+from fhirbridge.workflow.known import tokens
 from fhirbridge.workflow.words import DeliveryState
 
 ENDED_BADLY = (
@@ -160,8 +161,8 @@ def close(bridge: Bridge, reference: str, *, reason: str, by: str = "") -> view.
 def found(bridge: Bridge, reference: str, location: str, *, by: str = "") -> view.Delivery:
     """A person found the handoff's Task at the partner: it is delivered, and followed from now on.
 
-    The Task is read there first. Raises InvalidContent if it is no Task of this partner,
-    PartnerUnreachable if the partner does not answer.
+    The Task is read there first. Raises InvalidContent if it is no Task of this partner, or that
+    of another handoff, PartnerUnreachable if the partner does not answer.
     """
     delivery = view.show(bridge, reference)
     row = delivery.row
@@ -169,22 +170,25 @@ def found(bridge: Bridge, reference: str, location: str, *, by: str = "") -> vie
         raise Conflict(Issue("conflict", f"A delivery that is {row.state} is not looked for."))
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, row.partner)
-    place = _task_at(bridge, partner, location)
+    place = relative(location)
+    task = _task_at(bridge, partner, row.handoff_id, location)
     task_url = str(delivery.handoff.details.get("task"))
     result = {**row.result, task_url: place}
     decision = Decision(
         DeliveryState.DELIVERED, "found", by, {"location": place, "to": partner.base_url}, result
     )
-    return _carry_out(bridge, row, decision, task=place)
+    return _carry_out(bridge, row, decision, task=task, place=place)
 
 
-def _task_at(bridge: Bridge, partner: Partner, location: str) -> str:
+def _task_at(bridge: Bridge, partner: Partner, handoff_id: str, location: str) -> Resource:
     fault = InvalidContent(
         Issue("value", f"{partner.name} holds no Task there; give its URL or Task/id.")
     )
     place = relative(location)
     absolute = "://" in location
-    if not place.startswith("Task/") or (absolute and not location.startswith(partner.base_url)):
+    if not place.startswith("Task/") or (
+        absolute and not location.startswith(f"{partner.base_url}/")
+    ):
         raise fault
     with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
         exchange = client.read(place)
@@ -193,7 +197,12 @@ def _task_at(bridge: Bridge, partner: Partner, location: str) -> str:
     body = read_body(exchange) if exchange.status == 200 else None
     if body is None or body.get("resourceType") != "Task":
         raise fault
-    return place
+    with bridge.database.read() as session:
+        keys = [f"{partner.name} {place}", *tokens(body)]
+        owners = handoff_keys.known_as(session, bridge.custodian.id, keys)
+    if owners and handoff_id not in owners:
+        raise InvalidContent(Issue("value", "The Task there belongs to another handoff."))
+    return body
 
 
 def _carry_out(
@@ -201,7 +210,8 @@ def _carry_out(
     row: OutboxRow,
     decision: Decision,
     *,
-    task: str = "",
+    task: Resource | None = None,
+    place: str = "",
     outgoing: Outgoing | None = None,
 ) -> view.Delivery:
     custodian_id, now = bridge.custodian.id, bridge.now()
@@ -212,16 +222,14 @@ def _carry_out(
             handoffs.note_version(
                 session, custodian_id, row.handoff_id, version=outgoing.version, now=now
             )
-        if task:
-            handoff = handoffs.get(session, custodian_id, row.handoff_id, locked=True)
-            handoffs.note_places(
+        if task is not None:
+            places.note(
                 session,
-                custodian_id,
+                bridge,
                 row.handoff_id,
-                task_reference=task,
-                order_reference=None,
-                details=handoff.details if handoff else {},
-                now=now,
+                task=place,
+                order=relative(str((task.get("focus") or {}).get("reference") or "")),
+                patient=relative(str((task.get("for") or {}).get("reference") or "")),
             )
         kind = f"delivery-{row.state.value} {row.partner} {row.last_error_class}"
         others = outbox_rows.list_rows(

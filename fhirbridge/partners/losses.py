@@ -44,10 +44,18 @@ def losses(made: SendPlan, abilities: Abilities) -> Iterable[str]:
     creates = [entry for entry in made.entries if entry.action == "create"]
     blind = [entry for entry in creates if not (entry.conditional and entry.search)]
     if blind:
-        yield (
-            f"No conditional create for {_counted(blind)}: the partner is asked before each one; "
-            "another sender at the same instant could make a second copy."
-        )
+        asked = [e for e in blind if e.search and abilities.can_find(e.resource_type)]
+        if asked:
+            yield (
+                f"No conditional create for {_counted(asked)}: the partner is asked before each "
+                "one; another sender at the same instant could make a second copy."
+            )
+        unasked = [e for e in blind if e not in asked]
+        if unasked:
+            yield (
+                f"Neither conditional create nor look-up for {_counted(unasked)}: what the "
+                "partner holds already from elsewhere is made once more."
+            )
     lost = [
         e
         for e in creates

@@ -1,11 +1,13 @@
 """A registered partner: where it is, how it is treated, what it said it can do."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from fhirbridge.consent.recipient import Recipient
+from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.abilities import Abilities, abilities_of
 from fhirbridge.partners.client import PartnerClient, unreachable
@@ -17,6 +19,8 @@ from fhirbridge.workflow.clocks import calendar_of
 from fhirbridge.workflow.retry import Policy
 from fhirbridge.workflow.words import Profile
 
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
 
@@ -175,8 +179,21 @@ def is_open(settings: JsonObject, now: datetime) -> bool:
         return True
     hours = calendar_of(window)
     local = now.astimezone(ZoneInfo(settings.get("timezone") or "UTC"))
-    is_within = hours.opens <= local.time() < hours.closes
-    return hours.is_open_on(local.date()) and is_within
+    today, at = hours.is_open_on(local.date()), local.time()
+    if hours.opens < hours.closes:
+        return today and hours.opens <= at < hours.closes
+    # over midnight: the morning belongs to the evening before
+    evening_before = hours.is_open_on(local.date() - timedelta(days=1))
+    return (today and at >= hours.opens) or (evening_before and at < hours.closes)
+
+
+def check_headers(headers: Mapping[str, object]) -> None:
+    """Raise InvalidContent for a header that cannot be sent. Source: RFC 9110 sections 5.1, 5.5"""
+    for name, value in headers.items():
+        good = isinstance(value, str) and _HEADER_VALUE.fullmatch(value)
+        if not _HEADER_NAME.fullmatch(name) or not good:
+            words = "A header is a name of letters, digits and -, and a text on one line."
+            raise InvalidContent(Issue("value", words, expression=("$.headers",)))
 
 
 def recipient_of(data: JsonObject | None) -> Recipient | None:

@@ -8,12 +8,16 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.conversion.packet import Outgoing
 from fhirbridge.errors import Conflict, InvalidContent
 from fhirbridge.handoffs import partners, repair, view
+from fhirbridge.handoffs.notify import notify
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.handoffs.worker import drain
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.workflow.words import DeliveryState
 from tests.journeys.conftest import QUICK, Ehr, case, register
 from tests.journeys.test_handoff import settle
+
+ORDER = {"status": "active", "intent": "order", "subject": {"display": "somebody"}}
+TASK = {"intent": "order", "for": {"display": "somebody"}}
 
 
 def nothing(_handoff: HandoffRow) -> None:
@@ -90,14 +94,23 @@ def test_anyway_goes_on_after_what_is_known_to_be_there(bridge: Bridge, ehr: Ehr
 def test_who_found_the_task_says_where_and_it_is_followed(bridge: Bridge, ehr: Ehr) -> None:
     elsewhere = settle(bridge, int(hand(bridge, case("elsewhere"))))
     lost = lose(bridge, ehr, "found")
-    task = str(elsewhere.handoff.task_reference)
+    order = {"reference": "ServiceRequest/found"}
+    ehr.put({"resourceType": "ServiceRequest", "id": "found", **ORDER})
+    ehr.put({"resourceType": "Task", "id": "found", "status": "requested", **TASK, "focus": order})
 
-    with pytest.raises(InvalidContent):
-        repair.found(bridge, str(lost.row.id), "Task/nowhere")
-    done = repair.found(bridge, str(lost.row.id), f"{ehr.base_url}/{task}", by="ana")
+    for wrong in ("Task/nowhere", f"{ehr.base_url}2/Task/found"):
+        with pytest.raises(InvalidContent, match="holds no Task there"):
+            repair.found(bridge, str(lost.row.id), wrong)
+    with pytest.raises(InvalidContent, match="belongs to another handoff"):
+        repair.found(bridge, str(lost.row.id), str(elsewhere.handoff.task_reference))
+    done = repair.found(bridge, str(lost.row.id), f"{ehr.base_url}/Task/found", by="ana")
+    entry = {"request": {"method": "PUT", "url": "Task/found"}}
+    told = notify(bridge, "blind", {"resourceType": "Bundle", "type": "history", "entry": [entry]})
 
     assert done.row.state is DeliveryState.DELIVERED
-    assert done.handoff.task_reference == task
+    assert done.handoff.task_reference == "Task/found"
+    assert done.handoff.order_reference == "ServiceRequest/found"
+    assert told.to_look_at == 1
 
 
 def test_nothing_of_the_same_patient_overtakes_what_needs_a_person(

@@ -107,6 +107,7 @@ def test_what_cannot_be_looked_up_needs_a_person_and_that_is_said() -> None:
     made = plan(BUNDLE, abilities_of(capability(conditional=False, find=False)))
 
     assert any("a person has to decide" in loss for loss in made.losses)
+    assert not any("is asked before each one" in loss for loss in made.losses)
 
 
 def test_a_type_the_partner_does_not_store_is_dropped_and_named() -> None:
