@@ -13,6 +13,8 @@ from fhirbridge.clock import to_instant
 from fhirbridge.handoffs import closing, inbound, referrals
 from fhirbridge.handoffs.answer import ACTIONS, Answer, answer
 from fhirbridge.handoffs.paper import print_packet
+from fhirbridge.handoffs.referrals import resolve
+from fhirbridge.jsontypes import JsonObject
 from fhirbridge.workflow.reasons import REASONS
 
 _HEARD = ("phone", "fax", "paper", "in-person")
@@ -30,7 +32,8 @@ class _Moment(click.ParamType[datetime]):
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            self.fail("expected a date and time with 'Z' or an offset", param, ctx)
+            words = "expected a date and time with 'Z' or an offset, like 2026-04-01T13:00-05:00"
+            self.fail(words, param, ctx)
         return moment
 
 
@@ -43,7 +46,12 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--direction", type=click.Choice(["outbound", "inbound"]), default=None)
+@click.option(
+    "--direction",
+    type=click.Choice(["outbound", "inbound"]),
+    default=None,
+    help="Only what we sent, or what came in.",
+)
 @click.option("--partner", default="", help="Only of this partner.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -63,19 +71,22 @@ def list_cases(direction: str | None, partner: str, limit: int, as_json: bool) -
             (
                 one.handoff.id,
                 one.direction,
-                one.handoff.partner,
+                one.handoff.partner or "-",
+                f"{one.handoff.kind} {one.handoff.record_id}".rstrip(),
                 one.word.text,
                 one.word.next_by,
+                to_instant(one.handoff.updated_at),
             )
             for one in found
         ]
-        output.table(rows, ("HANDOFF", "DIRECTION", "PARTNER", "STATUS", "NEXT BY"))
+        head = ("HANDOFF", "DIRECTION", "PARTNER", "DOCUMENT", "STATUS", "NEXT BY", "CHANGED")
+        output.table(rows, head)
     else:
         click.echo("There are no handoffs.", err=True)
 
 
 @command.command("show")
-@click.argument("handoff", metavar="ID")
+@click.argument("handoff", metavar="ID|CODE")
 @click.option("--document", is_flag=True, help="What came in, as a document.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(handoff: str, document: bool, as_json: bool) -> None:
@@ -94,20 +105,43 @@ def show(handoff: str, document: bool, as_json: bool) -> None:
     if as_json:
         output.print_json(shown)
         return
+    row = found.handoff
+    click.echo(f"handoff   {row.id}, code {shown['code']}, {found.direction}")
+    click.echo(f"document  {row.kind} {row.record_id}, version {row.document_version}")
+    if row.partner:
+        click.echo(f"partner   {row.partner}")
+    click.echo(f"task      {shown['task'] or '-'}, order {shown['order'] or '-'}")
     click.echo(f"status    {found.word.text}")
     click.echo(f"next      {found.word.next_by}: {found.word.next_step}")
+    if shown["mayBecome"] and not shown["done"]:
+        click.echo(f"can be    {', '.join(shown['mayBecome'])}")
+    if shown["closedFor"]:
+        click.echo(f"closed    {shown['closedFor']}")
     if shown["firstVisit"]:
         days = shown["daysBetween"]
         between = f", {days} days after the last visit in the program" if days is not None else ""
         click.echo(f"visit     {shown['firstVisit']}{between}")
     for event in shown["events"]:
-        marked = " (transcribed)" if event.get("transcribed") else ""
-        reason = f" ({event['reason']})" if event.get("reason") else ""
-        click.echo(f"          {event['at']} {event['result']}: {event['state']}{marked}{reason}")
+        click.echo(f"          {event['at']} {_told(event)}")
     for alert in shown["alerts"]:
         click.echo(f"alert     {alert['kind']} since {alert['openedAt']}")
     for kept in shown["setAside"]:
         click.echo(f"set aside {kept['id']}: {kept['code']}. {kept['reason']}")
+
+
+def _told(event: JsonObject) -> str:
+    """An event in words."""
+    if event.get("visitEntered"):
+        return f"visit entered, by {event.get('visitEnteredBy') or 'somebody'}"
+    if event.get("closedFor"):
+        return f"closed, by {event.get('closedBy') or 'somebody'}"
+    if event.get("sentOnTo"):
+        return f"sent elsewhere, with handoff {event['sentOnTo']}"
+    heard = (
+        f" (heard, entered by {event.get('by') or 'somebody'})" if event.get("transcribed") else ""
+    )
+    reason = f" ({event['reason']})" if event.get("reason") else ""
+    return f"{event['result']}: {event['state']}{heard}{reason}"
 
 
 @command.command("print")
@@ -125,13 +159,18 @@ def print_(handoff: str, out: Path | None, by: str) -> None:
 
 
 @command.command("answer")
-@click.argument("handoff", metavar="ID")
-@click.argument("action", type=click.Choice(ACTIONS))
+@click.argument("handoff", metavar="ID|CODE")
+@click.argument("action", type=click.Choice(ACTIONS), metavar="ACTION")
 @click.option("--reason", type=click.Choice(list(REASONS)), default=None, help="A coded reason.")
 @click.option("--text", default="", help="For people: what is needed, what came of it.")
 @click.option("--start", type=_MOMENT, default=None, help="When the visit begins.")
 @click.option("--end", type=_MOMENT, default=None, help="When the visit ends.")
-@click.option("--heard", type=click.Choice(_HEARD), default=None, help="The partner said it so.")
+@click.option(
+    "--heard",
+    type=click.Choice(_HEARD),
+    default=None,
+    help="How the partner told it, if it is entered by hand.",
+)
 @click.option("--by", default="", help="Who answers; by default who is logged in.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def answer_(
@@ -145,7 +184,13 @@ def answer_(
     by: str,
     as_json: bool,
 ) -> None:
-    """Answer what came in, or enter a partner's answer that was heard by phone or fax."""
+    """Answer what came in, or enter a partner's answer with --heard.
+
+    ACTION is receive, accept, decline (with --reason), ask (--text), waitlist, schedule
+    (--start), no-show, cancel-visit, start (the client came), outcome (done; --text), fail
+    (--reason), withdraw (we take back what we sent), or confirm-withdrawal. Which are possible,
+    `handoff show` says.
+    """
     chosen = next(one for one in ACTIONS if one == action)
     told = next((one for one in _HEARD if one == heard), "")
     given = Answer(
@@ -169,28 +214,28 @@ def answer_(
 
 
 @command.command("visit")
-@click.argument("handoff", metavar="ID")
+@click.argument("handoff", metavar="ID|CODE")
 @click.option("--at", type=_MOMENT, required=True, help="When the client came.")
 @click.option("--by", default="", help="Who says so; by default who is logged in.")
 def visit(handoff: str, at: datetime, by: str) -> None:
     """Enter that the client came."""
     bridge = bridges.build(config.load())
     try:
-        closing.enter_visit(bridge, handoff, at=at, by=by or getpass.getuser())
+        closing.enter_visit(bridge, resolve(bridge, handoff), at=at, by=by or getpass.getuser())
     finally:
         bridge.close()
     click.echo(f"A visit is noted at {to_instant(at)}.", err=True)
 
 
 @command.command("close")
-@click.argument("handoff", metavar="ID")
+@click.argument("handoff", metavar="ID|CODE")
 @click.option("--reason", required=True, help="Why it is closed without a visit.")
 @click.option("--by", default="", help="Who closes it; by default who is logged in.")
 def close(handoff: str, reason: str, by: str) -> None:
     """Close a handoff for a stated reason."""
     bridge = bridges.build(config.load())
     try:
-        closing.close(bridge, handoff, reason=reason, by=by or getpass.getuser())
+        closing.close(bridge, resolve(bridge, handoff), reason=reason, by=by or getpass.getuser())
     finally:
         bridge.close()
     click.echo("It is closed.", err=True)

@@ -3,6 +3,7 @@
 Also winds the clocks: whoever does not move in time is reminded of, then escalated.
 """
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from fhirbridge.bridge import Bridge
@@ -15,7 +16,7 @@ from fhirbridge.storage.handoff_keys import Clock
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.clocks import Clocks, Ringing, calendar_of, load_clocks, ringing
-from fhirbridge.workflow.visits import first_attended
+from fhirbridge.workflow.visits import first_attended, is_settled
 from fhirbridge.workflow.words import ReferralState
 
 _S = ReferralState
@@ -59,12 +60,15 @@ def moved(
     """A handoff is in this state now: tell of it, close what is over, wind its clocks."""
     custodian_id, now = bridge.custodian.id, bridge.now()
     wanted = _ALARMING.get(state, "")
-    if state is _S.COMPLETED and not first_attended(details) and not details.get("closedFor"):
+    if state is _S.COMPLETED and not first_attended(details):
         wanted = _NO_VISIT
+    if is_settled(details):
+        wanted = ""
     over = tuple(kind for kind in (*_ALARMING.values(), _NO_VISIT) if kind != wanted)
     alerts.close_of_handoff(session, custodian_id, handoff.id, over, now=now)
-    if wanted and not details.get("closedFor"):
-        alerts.raise_once(session, custodian_id, _alert(bridge, handoff, wanted))
+    if wanted:
+        known = replace(handoff, details=details)  # the reason is part of what an alert is about
+        alerts.raise_once(session, custodian_id, _alert(bridge, known, wanted))
     wind(bridge, session, handoff, state=state, details=details)
 
 
@@ -79,7 +83,7 @@ def wind(
     """Set the clock for a state that began now; one that goes on runs on."""
     custodian_id, now = bridge.custodian.id, bridge.now()
     known = handoff_keys.clock_of(session, custodian_id, handoff.id)
-    if details.get("closedFor"):
+    if is_settled(details):
         state_word, rings = "closed", []
     else:
         state_word = state.value

@@ -27,7 +27,7 @@ from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 from fhirbridge.workflow.reasons import REASONS
-from fhirbridge.workflow.transitions import INITIATOR, RECIPIENT, Actor, actors_of
+from fhirbridge.workflow.transitions import INITIATOR, RECIPIENT, Actor, actors_of, next_states
 from fhirbridge.workflow.words import Profile, ReferralState
 
 Action = Literal[
@@ -117,7 +117,7 @@ def answer(bridge: Bridge, handoff_id: str, given: Answer) -> Answered:
         if inbound and ours:
             raise Conflict(Issue("conflict", "Who sent a referral withdraws it; decline it."))
         if not inbound and not ours and not given.heard:
-            words = "The partner answers this one; say how it was heard to enter it by hand."
+            words = "The partner answers this one; to enter it by hand, say how it was `heard`."
             raise Conflict(Issue("conflict", words))
         profile: Profile = handoff.details.get("profile") or "base"
         target = _target(handoff, given, profile, INITIATOR if ours else RECIPIENT)
@@ -161,7 +161,9 @@ def _target(
 ) -> ReferralState:
     state, target = ReferralState(handoff.status), _TARGETS[given.action]
     if not actors_of(state, target, profile) & actors:
-        words = f"A referral that is {state.value} cannot become {target.value}."
+        possible = sorted(one.value for one in next_states(state, profile))
+        words = f"A referral that is {state.value} cannot become {target.value}"
+        words += f", but {', '.join(possible)}." if possible else "; it has ended."
         raise Conflict(Issue("conflict", words))
     return target
 

@@ -4,7 +4,7 @@ A Task that the partner reports as completed without a visit asks the coordinato
 the last IOP visit and the first visit after are what continuity is measured by.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fhirbridge.bridge import Bridge
@@ -17,6 +17,8 @@ from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.visits import days_between, first_attended, is_closed
 from fhirbridge.workflow.words import ReferralState
+
+_GIVEN_BACK = (ReferralState.DECLINED.value, ReferralState.FAILED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,13 @@ def continuity_of(bridge: Bridge, session: Session, handoff: HandoffRow) -> Cont
 
 
 def enter_visit(bridge: Bridge, handoff_id: str, *, at: datetime, by: str = "") -> HandoffRow:
-    """Note that the client came, as a person learned it. Raises NotFound."""
+    """Note that the client came, as a person learned it.
+
+    Raises NotFound, and InvalidContent for a visit that is still to come.
+    """
+    if at > bridge.now():
+        words = "A visit is entered after it took place; this time is still to come."
+        raise InvalidContent(Issue("value", words, expression=("$.at",)))
     return _change(bridge, handoff_id, {"visitEntered": to_instant(at), "visitEnteredBy": by})
 
 
@@ -56,30 +64,46 @@ def close(bridge: Bridge, handoff_id: str, *, reason: str, by: str = "") -> Hand
     return _change(bridge, handoff_id, {"closedFor": reason.strip(), "closedBy": by})
 
 
+def sent_on(bridge: Bridge, session: Session, handoff: HandoffRow) -> None:
+    """Note of those who declined this record before that it went to somebody else now."""
+    known = handoffs.list_rows(
+        session,
+        bridge.custodian.id,
+        source_system=handoff.source_system,
+        record_id=handoff.record_id,
+    )
+    for one in known:
+        is_given_back = one.status in _GIVEN_BACK and not one.details.get("sentOnTo")
+        if one.id != handoff.id and one.kind == handoff.kind and is_given_back:
+            _note(bridge, session, one.id, {"sentOnTo": handoff.id})
+
+
 def _change(bridge: Bridge, handoff_id: str, facts: dict[str, str]) -> HandoffRow:
-    custodian_id = bridge.custodian.id
     with bridge.database.transaction() as session:
-        handoff = handoffs.get(session, custodian_id, handoff_id, locked=True)
-        if handoff is None:
-            raise NotFound(Issue("not-found", "There is no handoff with this id."))
-        now = bridge.now()
-        told = {"at": to_instant(now), "result": "person", "state": handoff.status, **facts}
-        events = [*handoff.details.get("events", []), told]
-        details = {**handoff.details, **facts, "events": events}
-        handoffs.note_state(
-            session,
-            custodian_id,
-            handoff_id,
-            status=handoff.status,
-            version=handoff.task_version,
-            details=details,
-            now=now,
-        )
-        state = ReferralState(handoff.status)
-        alarms.moved(bridge, session, handoff, state=state, details=details)
-        changed = handoffs.get(session, custodian_id, handoff_id)
-    assert changed is not None  # noqa: S101
-    return changed
+        return _note(bridge, session, handoff_id, facts)
+
+
+def _note(bridge: Bridge, session: Session, handoff_id: str, facts: dict[str, str]) -> HandoffRow:
+    custodian_id = bridge.custodian.id
+    handoff = handoffs.get(session, custodian_id, handoff_id, locked=True)
+    if handoff is None:
+        raise NotFound(Issue("not-found", "There is no handoff with this id."))
+    now = bridge.now()
+    told = {"at": to_instant(now), "result": "person", "state": handoff.status, **facts}
+    events = [*handoff.details.get("events", []), told]
+    details = {**handoff.details, **facts, "events": events}
+    handoffs.note_state(
+        session,
+        custodian_id,
+        handoff_id,
+        status=handoff.status,
+        version=handoff.task_version,
+        details=details,
+        now=now,
+    )
+    state = ReferralState(handoff.status)
+    alarms.moved(bridge, session, handoff, state=state, details=details)
+    return replace(handoff, details=details, updated_at=now)
 
 
 def is_done(handoff: HandoffRow) -> bool:

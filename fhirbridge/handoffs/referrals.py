@@ -120,9 +120,13 @@ def list_cases(
 
 
 def resolve(bridge: Bridge, name: str) -> str:
-    """The id of a handoff, by its id or by the code that is printed on its packet."""
+    """The id of a handoff, by its id or by the code that is printed on its packet.
+
+    Case, blanks and the hyphen of a code do not matter: it is told by phone.
+    """
+    letters = "".join(one for one in name.upper() if one.isalnum())
     with bridge.database.read() as session:
-        code = f"code {name.strip().upper()}"
+        code = f"code {letters[:4]}-{letters[4:]}"
         found = handoff_keys.known_as(session, bridge.custodian.id, [code])
     return found[0] if len(found) == 1 else name
 

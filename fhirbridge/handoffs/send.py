@@ -8,7 +8,7 @@ from fhirbridge.conversion.attendance import without_past
 from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.errors import Conflict, Issue
 from fhirbridge.fhir import bundles, wire
-from fhirbridge.handoffs import partners
+from fhirbridge.handoffs import closing, partners
 from fhirbridge.handoffs.consenting import PURPOSE, check, purpose_of
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.handoffs.package import code_of, sealed
@@ -81,6 +81,7 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive, *, purpose: s
             details={**details, **_facts(packed), "past": outgoing.with_past},
         )
         handoffs.put(session, custodian_id, row)
+        closing.sent_on(bridge, session, row)
         keep_task(session, bridge, row, packed)
         handoff_keys.note(session, custodian_id, identity, [f"code {code_of(identity)}"])
         replaced = outbox.replace_unsent(session, custodian_id, identity, now)

@@ -71,10 +71,11 @@ def list_rows(
     custodian_id: int,
     *,
     source_system: str = "",
+    record_id: str = "",
     partner: str = "",
     limit: int = 100,
 ) -> list[HandoffRow]:
-    """Rows, those first that changed last; of this source system and partner if given."""
+    """Rows, those first that changed last; of this source system, record and partner if given."""
     query = (
         sa.select(handoffs)
         .where(handoffs.c.custodian_id == custodian_id)
@@ -82,6 +83,8 @@ def list_rows(
     )
     if source_system:
         query = query.where(handoffs.c.source_system == source_system)
+    if record_id:
+        query = query.where(handoffs.c.record_id == record_id)
     if partner:
         query = query.where(handoffs.c.partner == partner)
     return [_row(row) for row in session.execute(query.limit(limit))]

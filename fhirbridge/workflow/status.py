@@ -6,7 +6,7 @@ from typing import Literal
 
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.workflow.transitions import BOTH, Actor, is_reachable
-from fhirbridge.workflow.visits import NOT_SEEN, is_closed
+from fhirbridge.workflow.visits import NOT_SEEN, is_closed, is_expected
 from fhirbridge.workflow.words import (
     DELIVERY,
     REFERRAL,
@@ -20,6 +20,18 @@ from fhirbridge.workflow.words import (
 
 _TRYING_AGAIN = Word("Will be tried again", "system", "It is sent at the next try.")
 _CLOSED = Word("Closed for a stated reason", "none", "Nothing is left to do.")
+_CAME = Word("Client came", "receiver", "The receiver gives care and reports the outcome.")
+_SENT_ON = Word("Declined, sent elsewhere", "none", "Nothing is left to do with this receiver.")
+# states in which a visit is still expected, until somebody enters that the client came
+_EXPECTING = frozenset(
+    {
+        ReferralState.SENT,
+        ReferralState.RECEIVED,
+        ReferralState.ACCEPTED,
+        ReferralState.WAITLISTED,
+        ReferralState.SCHEDULED,
+    }
+)
 _ANSWER_LOST = Word(
     "Answer lost", "system", "The partner is asked what arrived before anything is sent again."
 )
@@ -51,6 +63,10 @@ def say_referral(referral: ReferralState, details: JsonObject) -> Word:
         return _CLOSED
     if referral is ReferralState.COMPLETED and not is_closed(referral, details):
         return NOT_SEEN
+    if referral in (ReferralState.DECLINED, ReferralState.FAILED) and details.get("sentOnTo"):
+        return _SENT_ON
+    if referral in _EXPECTING and not is_expected(details):
+        return _CAME
     return REFERRAL[referral].word
 
 

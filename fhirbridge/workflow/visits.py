@@ -78,11 +78,26 @@ def first_attended(details: JsonObject) -> str:
     return min([*starts, *([entered] if entered else [])], default="")
 
 
+def is_expected(details: JsonObject) -> bool:
+    """False once somebody entered that the client came, unless a later visit is known."""
+    entered = str(details.get("visitEntered") or "")
+    if not entered:
+        return True
+    came = datetime.fromisoformat(entered)
+    starts = [one.start for one in visits_in(details) if len(one.start) > len("2026-01-01")]
+    return any(datetime.fromisoformat(start) > came for start in starts)
+
+
 def is_closed(state: ReferralState, details: JsonObject) -> bool:
     """True if nothing is owed: done with a first attended visit or a stated reason, or ended."""
     if state is _S.COMPLETED:
         return bool(first_attended(details) or details.get("closedFor"))
-    return state in (_S.CANCELLED, _S.ENTERED_IN_ERROR) or bool(details.get("closedFor"))
+    return state in (_S.CANCELLED, _S.ENTERED_IN_ERROR) or is_settled(details)
+
+
+def is_settled(details: JsonObject) -> bool:
+    """True if a person closed it for a reason, or sent it elsewhere after it was declined."""
+    return bool(details.get("closedFor") or details.get("sentOnTo"))
 
 
 def missed_in_a_row(visits: Iterable[Visit], *, before: datetime) -> int:

@@ -88,7 +88,7 @@ REFERRAL: dict[ReferralState, StatusRow] = {
         next_states=(_S.SENT, _S.CANCELLED),
     ),
     _S.SENT: StatusRow(
-        Word("Delivered, not seen yet", "receiver", "The partner looks at the request."),
+        Word("Delivered, not seen yet", "receiver", "The receiver looks at the request."),
         "active",
         "requested",
         "2.0",
@@ -96,7 +96,7 @@ REFERRAL: dict[ReferralState, StatusRow] = {
         bser="received",
     ),
     _S.RECEIVED: StatusRow(
-        Word("Seen", "receiver", "The partner accepts, declines or asks."),
+        Word("Seen", "receiver", "The receiver accepts, declines or asks."),
         "active",
         "received",
         "2.0",
@@ -104,14 +104,14 @@ REFERRAL: dict[ReferralState, StatusRow] = {
         gravity="requested",
     ),
     _S.INFO_NEEDED: StatusRow(
-        Word("Needs documents", "sender", "Send what the partner asked for."),
+        Word("Needs documents", "sender", "Send what the receiver asked for."),
         "on-hold",
         "on-hold",
         "fb:info-needed",
         next_states=(_S.RECEIVED, _S.ACCEPTED, _S.DECLINED, _S.CANCEL_REQUESTED),
     ),
     _S.ACCEPTED: StatusRow(
-        Word("Accepted", "receiver", "The partner books a first visit."),
+        Word("Accepted", "receiver", "The receiver books a first visit."),
         "active",
         "accepted",
         "3.0",
@@ -127,7 +127,7 @@ REFERRAL: dict[ReferralState, StatusRow] = {
         ),
     ),
     _S.WAITLISTED: StatusRow(
-        Word("Wait-listed", "receiver", "The partner offers a place when one is free."),
+        Word("Wait-listed", "receiver", "The receiver offers a place when one is free."),
         "active",
         "accepted",
         "fb:waitlisted",
@@ -159,7 +159,7 @@ REFERRAL: dict[ReferralState, StatusRow] = {
         next_states=(_S.SCHEDULED, _S.APPT_CANCELLED, _S.DECLINED, _S.CANCEL_REQUESTED),
     ),
     _S.APPT_CANCELLED: StatusRow(
-        Word("Visit cancelled", "receiver", "The partner books another visit."),
+        Word("Visit cancelled", "receiver", "The receiver books another visit."),
         "active",
         "in-progress",
         "5.1.3",
@@ -167,7 +167,7 @@ REFERRAL: dict[ReferralState, StatusRow] = {
         next_states=(_S.SCHEDULED, _S.CANCEL_REQUESTED),
     ),
     _S.IN_SERVICE: StatusRow(
-        Word("Started", "receiver", "The partner gives care and reports the outcome."),
+        Word("Started", "receiver", "The receiver gives care and reports the outcome."),
         "active",
         "in-progress",
         "5.1.4",
@@ -182,7 +182,7 @@ REFERRAL: dict[ReferralState, StatusRow] = {
         ),
     ),
     _S.CANCEL_REQUESTED: StatusRow(
-        Word("Withdrawal asked for", "receiver", "The partner confirms the withdrawal."),
+        Word("Withdrawal asked for", "receiver", "The receiver confirms the withdrawal."),
         "active",
         "in-progress",
         "5.2",
