@@ -138,7 +138,9 @@ class _Comparison:
         stored = wire.parse(current.content)
         plain = restored_form(bare(stored))
         laid = update(plain, new, template, self._points, base=base)
-        laid = self._presented(_as_moved(laid, plain, new, base), plain, entry.content_class)
+        if plain == bare(stored):  # it was not withdrawn
+            laid = _as_moved(laid, plain, new, base)
+        laid = self._presented(laid, plain, entry.content_class)
         action: Action = "keep" if says_the_same(laid, stored) else "update"
         return Change(action, reference, laid, current, entry.content_class)
 
