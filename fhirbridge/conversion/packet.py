@@ -14,7 +14,7 @@ from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import bundles, references
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
+from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState, read_task
 
 TASK_CODES = "http://hl7.org/fhir/CodeSystem/task-code"
 Entries = Mapping[str, Resource]
@@ -127,7 +127,9 @@ def pack(
         bundle["entry"] = [e for e in bundle["entry"] if e["fullUrl"] != task_url]
         bundle["entry"] = _for_another(bundle["entry"], task_url, focus)
         task_url = ""
-    if not task_url:
+    if task_url:
+        bundle["entry"] = [_in_words_of(profile, e, task_url) for e in bundle["entry"]]
+    else:
         task_url = f"urn:uuid:{uuid5(namespace, f'{handoff} Task')}"
         task = _task(
             handoff,
@@ -144,6 +146,20 @@ def pack(
         search = f"identifier={quote(base, safe=':/')}/handoff|{handoff}"
         bundle["entry"].append(bundles.create_entry(task, full_url=task_url, if_none_exist=search))
     return Package(bundle, task_url, focus, patient)
+
+
+def _in_words_of(profile: Profile, entry: JsonObject, task_url: str) -> JsonObject:
+    """The entry; the status of the referral's own Task as partners of this profile say it."""
+    if entry["fullUrl"] != task_url:
+        return entry
+    task = entry["resource"]
+    reading = read_task(task)
+    if reading is None:
+        return entry
+    said = {**task, "status": REFERRAL[reading.state].task_status(profile)}
+    if "text" in said and said != task:
+        said["text"] = narrate({name: one for name, one in said.items() if name != "text"})
+    return {**entry, "resource": said}
 
 
 _PLACES = ("Organization", "HealthcareService", "Endpoint", "PractitionerRole")

@@ -10,6 +10,7 @@ from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.errors import InvalidContent
 from fhirbridge.fhir import bundles
 from fhirbridge.fhir.validation import check
+from fhirbridge.workflow.words import Profile
 
 NAMESPACE = UUID("6f1d4f0a-52c4-5e0b-9a51-0d6c1b1e7a10")
 BASE = "https://fhirbridge.example/fhir"
@@ -38,7 +39,9 @@ ORDER = entry({"resourceType": "ServiceRequest", "id": "order"}, "order")
 TASK = entry({"resourceType": "Task", "id": "task", "status": "requested"}, "task")
 
 
-def packed(*entries: dict[str, Any], kind: str = "referral", **more: Any) -> Package:
+def packed(
+    *entries: dict[str, Any], kind: str = "referral", profile: Profile = "base", **more: Any
+) -> Package:
     outgoing = Outgoing(kind, "iop", "r1", 1, bundles.transaction(entries), **more)
     return pack(
         outgoing,
@@ -46,7 +49,7 @@ def packed(*entries: dict[str, Any], kind: str = "referral", **more: Any) -> Pac
         namespace=NAMESPACE,
         base=BASE,
         partner="ehr",
-        profile="base",
+        profile=more.pop("profile", "base"),
         held=("urn:uuid:gone",),
         now=NOW,
     )
@@ -88,6 +91,17 @@ def test_a_referral_brings_its_own_task() -> None:
 
     assert package.task == "urn:uuid:task"
     assert len(bundles.resources_of(package.bundle, "Task")) == 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "status"), [("base", "requested"), ("bser", "received"), ("gravity", "requested")]
+)
+def test_a_referrals_own_task_is_sent_in_the_words_of_the_partners_profile(
+    profile: Profile, status: str
+) -> None:
+    made = packed(PATIENT, ORDER, TASK, profile=profile)
+
+    assert task_of(made)["status"] == status
 
 
 def test_a_draft_referral_is_not_sent() -> None:
