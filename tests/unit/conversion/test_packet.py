@@ -49,7 +49,7 @@ def packed(
         namespace=NAMESPACE,
         base=BASE,
         partner="ehr",
-        profile=more.pop("profile", "base"),
+        profile=profile,
         held=("urn:uuid:gone",),
         now=NOW,
     )
