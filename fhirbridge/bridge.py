@@ -1,5 +1,6 @@
 """`Bridge`: everything long-lived, built once from the settings and passed to whoever needs it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,8 +10,12 @@ from fhirbridge.consent.policy import Policy, load_policy
 from fhirbridge.conversion.mappings import Mappings, compiled
 from fhirbridge.conversion.own_codes import known_codes
 from fhirbridge.fhir.validation.own_codes import OwnCodes
+from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.credentials import TokenStore
+from fhirbridge.partners.pace import Paces
+from fhirbridge.partners.registry import Partner
 from fhirbridge.storage.database import Custodian, Database
+from fhirbridge.workflow.retry import Policy as Retrying
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class Bridge:
     now: clock.Clock = clock.now
     new_id: clock.NewId = clock.new_id
     tokens: TokenStore = field(default_factory=TokenStore)  # what partners gave us
+    paces: Paces = field(default_factory=Paces)  # when each of them may be asked next
 
     @property
     def mappings(self) -> Mappings:
@@ -43,6 +49,23 @@ class Bridge:
         """By which rules this custodian discloses. Raises Misconfigured for a bad policy file."""
         settings = self.settings
         return load_policy(settings.consent_policy, is_part2=settings.part2, state=settings.state)
+
+    def connect(
+        self,
+        partner: Partner,
+        *,
+        request_id: str = "",
+        policy: Retrying | None = None,
+        before_request: Callable[[], None] | None = None,
+    ) -> PartnerClient:
+        """A client for a partner, with its tokens and at its pace; the caller closes it."""
+        return partner.connect(
+            request_id=request_id or self.new_id(),
+            policy=policy,
+            before_request=before_request,
+            tokens=self.tokens,
+            paces=self.paces,
+        )
 
     def close(self) -> None:
         """Release the database connections."""

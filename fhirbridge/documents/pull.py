@@ -75,7 +75,7 @@ def pull(bridge: Bridge, partner: Partner, patient: str) -> list[Pulled]:
     Nothing is stored. Raises NotFound for an unknown patient, Conflict if several have the
     identifier, PartnerUnreachable if the partner leaves a question without an answer.
     """
-    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+    with bridge.connect(partner) as client:
         found = _fetch(client, partner.name, _patient(client, partner.name, patient))
     base = partner.base_url
     return [

@@ -160,8 +160,8 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
         lease.extend()
         sent.has_begun = sent.made is not None
 
-    with partner.connect(
-        request_id=request_id, policy=policy, before_request=before_request, tokens=bridge.tokens
+    with bridge.connect(
+        partner, request_id=request_id, policy=policy, before_request=before_request
     ) as client:
         partner = _with_capability(bridge, partner, client)
         made = plan(bundle, partner.abilities, held=held)

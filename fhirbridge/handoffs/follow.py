@@ -70,7 +70,7 @@ def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
     state = ReferralState(handoff.status)
     place = str(handoff.task_reference)
     visits: list[Event] = []
-    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+    with bridge.connect(partner) as client:
         exchange = client.read(place)
         if not isinstance(exchange, Answer) or exchange.status not in (200, *_GONE):
             return Followed(handoff.id, "unreachable", state)

@@ -41,7 +41,7 @@ def add(bridge: Bridge, partner: Partner) -> Added:
     check_headers(partner.headers)
     unreachable = ""
     try:
-        with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+        with bridge.connect(partner) as client:
             capability = storable(fetch_capability(client, partner.name))
         partner = replace(partner, capability=capability, capability_at=bridge.now())
     except PartnerUnreachable as error:

@@ -59,7 +59,7 @@ def probe(bridge: Bridge, name: str, *, write: bool) -> Partner:
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, name)
     found: JsonObject = dict(partner.probe)
-    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+    with bridge.connect(partner) as client:
         capability = partners.storable(fetch_capability(client, partner.name))
         if write:
             tried = try_look_up(client, capability, base=bridge.settings.base)

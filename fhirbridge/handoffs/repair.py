@@ -190,7 +190,7 @@ def _task_at(bridge: Bridge, partner: Partner, handoff_id: str, location: str) -
         absolute and not location.startswith(f"{partner.base_url}/")
     ):
         raise fault
-    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+    with bridge.connect(partner) as client:
         exchange = client.read(place)
     if not isinstance(exchange, Answer) or exchange.status >= 500:
         raise unreachable(exchange, partner.name)

@@ -46,7 +46,7 @@ def subscribe(
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, name)
     endpoint = _endpoint(bridge, partner, url)
-    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+    with bridge.connect(partner) as client:
         capability = partners.storable(fetch_capability(client, name))
         with bridge.database.transaction() as session:
             rows.note_capability(
@@ -80,7 +80,7 @@ def unsubscribe(bridge: Bridge, name: str) -> list[str]:
     if not state:
         return []
     try:
-        with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+        with bridge.connect(partner) as client:
             left = _remove(client, partner, state)
     except BridgeError:
         _note(bridge, name, {**state, "secrets": [], "renewAt": None})  # to be tried again
@@ -109,7 +109,7 @@ def renew_next(bridge: Bridge) -> str | None:
         rows.note_settings(session, bridge.custodian.id, due, changes, now=bridge.now())
         partner = partners.load(session, bridge, due)
     try:
-        with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+        with bridge.connect(partner) as client:
             seen = _seen(bridge, partner, client)
             if seen is None:
                 _renew(bridge, partner, client, partner.subscription)

@@ -41,7 +41,7 @@ def withdraw_there(bridge: Bridge, handoff_id: str, *, by_text: str = "") -> Non
             details={**handoff.details, "withdrawing": True},
             now=bridge.now(),
         )
-    with partner.connect(request_id=bridge.new_id(), tokens=bridge.tokens) as client:
+    with bridge.connect(partner) as client:
         exchange = client.read(handoff.task_reference)
         task = (
             read_body(exchange) if isinstance(exchange, Answer) and exchange.status == 200 else None

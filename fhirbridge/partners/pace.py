@@ -1,24 +1,23 @@
-"""How fast a partner is asked: so many requests a second, counted over one delivery."""
+"""How fast a partner is asked: so many requests a second, counted over all threads of a process."""
 
 import threading
 import time
-from collections.abc import Callable
 
 
-class Pace:
-    """Called before each request: waits until it is time, then calls `further`."""
+class Paces:
+    """Who may ask which partner when. Waiting for one partner keeps nobody from another."""
 
-    def __init__(self, requests_per_second: float, further: Callable[[], None] | None) -> None:
-        self._interval = 1 / requests_per_second if requests_per_second > 0 else 0.0
-        self._further = further
-        self._next = 0.0
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+        self._lock = threading.Lock()
 
-    def __call__(self) -> None:
-        """Wait for the next turn."""
-        if self._interval:
+    def wait(self, name: str, requests_per_second: float) -> None:
+        """Wait for the next turn at a partner; 0 requests a second is no limit."""
+        if requests_per_second <= 0:
+            return
+        with self._lock:
             now = time.monotonic()
-            if self._next > now:
-                threading.Event().wait(self._next - now)
-            self._next = max(now, self._next) + self._interval
-        if self._further is not None:
-            self._further()
+            turn = max(now, self._next.get(name, now))
+            self._next[name] = turn + 1 / requests_per_second
+        if turn > now:
+            threading.Event().wait(turn - now)

@@ -13,7 +13,7 @@ from fhirbridge.partners.abilities import Abilities, abilities_of
 from fhirbridge.partners.client import PartnerClient, unreachable
 from fhirbridge.partners.credentials import Credentials, TokenStore
 from fhirbridge.partners.http import Answer, Limits, PartnerSession, check_base_url
-from fhirbridge.partners.pace import Pace
+from fhirbridge.partners.pace import Paces
 from fhirbridge.partners.verdict import read_body
 from fhirbridge.workflow.clocks import calendar_of
 from fhirbridge.workflow.retry import Policy
@@ -121,11 +121,19 @@ class Partner:
         policy: Policy | None = None,
         before_request: Callable[[], None] | None = None,
         tokens: TokenStore | None = None,
+        paces: Paces | None = None,
     ) -> PartnerClient:
         """A client for this partner; the caller closes it. See PartnerSession.
 
-        `tokens` keeps access tokens from one connection to the next.
+        `tokens` keeps access tokens, and `paces` the pace, from one connection to the next.
         """
+        turns = paces or Paces()
+
+        def begin() -> None:
+            turns.wait(self.base_url, self.requests_per_second)
+            if before_request is not None:
+                before_request()
+
         authorise = None
         if self.credentials is not None:
             authorise = _Authorised(self, self.credentials, tokens or TokenStore())
@@ -140,7 +148,7 @@ class Partner:
             limits=limits,
             allow_http=self.allow_http,
             headers=self.headers,
-            before_request=Pace(self.requests_per_second, before_request),
+            before_request=begin,
             authorise=authorise,
         )
         return PartnerClient(session, request_id=request_id)
