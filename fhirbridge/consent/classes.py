@@ -17,6 +17,8 @@ from fhirbridge.jsontypes import Json, JsonObject, Resource
 DIRECTORY = "directory"
 # 42 CFR 2.11: only with a consent of their own.
 COUNSELING_NOTES = "counseling-notes"
+# What a consent may describe.
+NAMED = frozenset({*CLASSES, COUNSELING_NOTES})
 # Each Consent is seen by those whom it permits to see something.
 CONSENT = "consent"
 # What no consent names.

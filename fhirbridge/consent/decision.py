@@ -194,12 +194,22 @@ def _unsigned(
 
 
 def _redisclosure(permitting: list[WrittenConsent], disclosure: Disclosure) -> Redisclosure:
-    purposes = {p for c in permitting for each in c.provisions for p in each.purposes}
-    if disclosure.recipient.covered_entity and purposes >= TPO:
+    if disclosure.recipient.covered_entity and any(
+        _is_tpo(each, disclosure) for each in permitting
+    ):
         return "hipaa"
     if is_of_class(disclosure.recipient, "PART2"):
         return "consent"
     return "contractors" if disclosure.purpose in ("HPAYMT", "HOPERAT") else "none"
+
+
+def _is_tpo(consent: WrittenConsent, disclosure: Disclosure) -> bool:
+    """True if one consent permits it for treatment, payment and operations alike."""
+    asked = (replace(disclosure, purpose=purpose) for purpose in TPO)
+    return all(
+        any(each.provision.type == "permit" for each in covering(consent.provisions, one))
+        for one in asked
+    )
 
 
 def _emergency(disclosure: Disclosure) -> tuple[Reason, ...] | None:

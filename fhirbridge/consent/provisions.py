@@ -11,12 +11,13 @@ from datetime import UTC, datetime, tzinfo
 from enum import IntEnum
 from typing import Literal
 
-from fhirbridge.consent.classes import CLASSES, class_named
+from fhirbridge.consent.classes import NAMED, class_named
 from fhirbridge.consent.disclosure import Disclosure
 from fhirbridge.consent.labels import CONFIDENTIALITY, Labels, rank
 from fhirbridge.consent.purposes import class_code, folded, includes, is_of_class
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.fhir.primitives import Bounds, period_bounds
+from fhirbridge.fhir.references import is_plain
 from fhirbridge.jsontypes import Json, JsonObject
 
 RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
@@ -121,7 +122,6 @@ class Provision:
             inside = at is not None and self.data_period.start <= at < self.data_period.end
             yield "dataPeriod", Match.MAYBE if at is None else Match(2 * inside)
 
-
     def match(self, disclosure: Disclosure) -> Match:
         """How surely all of its own conditions hold."""
         least = Match.YES
@@ -193,7 +193,7 @@ def _classes(classes: tuple[tuple[str, str], ...], disclosure: Disclosure) -> Ma
                 return Match.YES
         elif class_named(code) == disclosure.content_class:
             return Match.YES
-        elif class_named(code) not in CLASSES:
+        elif class_named(code) not in NAMED:
             found = Match.MAYBE
     return found
 
@@ -220,7 +220,7 @@ def _labels(provision: Provision, labels: Labels | None) -> Match:
 
 def _data(data: tuple[str, str], disclosure: Disclosure) -> Match:
     meaning, reference = data
-    if not disclosure.reference:
+    if not disclosure.reference or not is_plain(reference):
         return Match.MAYBE
     if reference == disclosure.reference:
         return Match.YES

@@ -1,10 +1,12 @@
 """What one caller may see of one patient at one moment: classes of content, or single resources."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
+from types import MappingProxyType
 
 from fhirbridge.consent.classes import CLASSES, CONSENT, COUNSELING_NOTES, parts
-from fhirbridge.consent.decision import Decision, Permit, decide
+from fhirbridge.consent.decision import Decision, Permit, Redisclosure, decide
 from fhirbridge.consent.disclosure import Disclosure
 from fhirbridge.consent.labels import codings_of, labels_of
 from fhirbridge.consent.policy import Policy
@@ -14,9 +16,12 @@ from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.knowledge import Knowledge
 from fhirbridge.fhir import references
 from fhirbridge.fhir.primitives import bounds
+from fhirbridge.fhir.references import Reference
 from fhirbridge.jsontypes import Resource
 
 _MANY = 20_000
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_LESS_TO_MORE: tuple[Redisclosure, ...] = ("none", "contractors", "consent", "hipaa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,14 @@ class Allowance:
         if content_class == CONSENT:
             return reference in self.consents
         return self.classes.issuperset(parts(content_class))
+
+    def redisclosure(self, content_class: str) -> Redisclosure:
+        """What the receiver may do with a resource: the least that holds for a part of it."""
+        names = (COUNSELING_NOTES,) if content_class == COUNSELING_NOTES else CLASSES
+        found = [
+            each.redisclosure for each in map(self.decisions.get, names) if isinstance(each, Permit)
+        ]
+        return min(found, key=_LESS_TO_MORE.index, default="none")
 
 
 def question(caller: Caller, recipient: Recipient, known: Knowledge, at: datetime) -> Disclosure:
@@ -140,20 +153,39 @@ def _is_same(before: _Decided, known: Knowledge, asked: Disclosure) -> bool:
     )
 
 
-def about_resource(
-    asked: Disclosure, resource: Resource, content_class: str, *, is_part2: bool
-) -> Disclosure:
-    """The question about one resource."""
+def of_resource(
+    known: Knowledge,
+    asked: Disclosure,
+    policy: Policy,
+    resource: Resource,
+    *,
+    bases: tuple[str, ...],
+    named: Mapping[str, str] = _NOTHING,
+) -> Allowance:
+    """Decide about every class of content in one resource: by its labels, codes and references.
+
+    `bases` are the addresses of this server; `named` are `Type/id` of what a resource refers to by
+    the addresses of a Bundle.
+    """
     updated = resource.get("meta", {}).get("lastUpdated")
-    return replace(
+    found = (references.parse_element(each.reference) for each in references.walk(resource))
+    about = replace(
         asked,
-        content_class=content_class,
         resource_type=str(resource["resourceType"]),
         reference=f"{resource['resourceType']}/{resource.get('id', '')}",
-        labels=labels_of(resource, is_part2=is_part2),
+        labels=labels_of(resource, is_part2=policy.is_part2),
         codes=frozenset(codings_of(resource)),
         references=frozenset(
-            found.reference.get("reference", "") for found in references.walk(resource)
+            named.get(each.text) or references.write(each.resource_type, each.resource_id)
+            for each in found
+            if each.text in named or _is_here(each, bases)
         ),
         recorded_at=bounds(updated, asked.at.tzinfo).start if updated and asked.at.tzinfo else None,
+    )
+    return allowance_of(known, about, policy)
+
+
+def _is_here(reference: Reference, bases: tuple[str, ...]) -> bool:
+    return bool(reference.resource_id) and any(
+        references.is_local(reference, base) for base in ("", *bases)
     )

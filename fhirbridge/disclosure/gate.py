@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from fhirbridge.consent.classes import DIRECTORY, content_class
-from fhirbridge.consent.decision import Permit, decide
 from fhirbridge.consent.labels import labels_of, merged, redacted
 from fhirbridge.consent.policy import Policy
 from fhirbridge.consent.purposes import EMERGENCIES
@@ -20,7 +19,7 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.consent.redaction import View, redact, removed_elements
 from fhirbridge.consent.written import read_consent
 from fhirbridge.disclosure import knowledge
-from fhirbridge.disclosure.allowance import Allowance, Decisions, about_resource, question
+from fhirbridge.disclosure.allowance import Allowance, Decisions, of_resource, question
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.knowledge import Knowledge
 from fhirbridge.disclosure.views import Grounds, Views
@@ -68,6 +67,7 @@ class Gate:
         self._grounds: Grounds | None = None
         self._known: dict[int, Knowledge] = {}
         self._allowed: dict[int, Allowance] = {}
+        self._single: dict[tuple[int, int], Allowance] = {}  # by `seq` of a version
         self._seen: dict[str, bool] = {}
 
     @property
@@ -93,6 +93,7 @@ class Gate:
         """Decide anew: something was written meanwhile."""
         self._known.clear()
         self._allowed.clear()
+        self._single.clear()
         self._seen.clear()
 
     def known(self, session: Session, patient_key: int) -> Knowledge:
@@ -201,20 +202,26 @@ class Gate:
         labels = labels_of(resource, is_part2=self.place.policy.is_part2)
         return merged(resource, labels, more=self._marks(session, version))
 
+    def allowance_of(
+        self, session: Session, patient_key: int, version: ResourceVersion
+    ) -> Allowance:
+        """What may be seen of a version, as far as it is about a patient."""
+        found = self.allowance(session, patient_key)
+        if not found.by_resource or version.deleted:
+            return found
+        key = (patient_key, version.seq)
+        one = self._single.get(key)
+        if one is None:
+            known = self.known(session, patient_key)
+            asked = question(self.caller, self.recipient, known, self.place.now)
+            resource = wire.parse(version.content)
+            one = of_resource(known, asked, self.place.policy, resource, bases=self.place.bases)
+            self._single[key] = one
+        return one
+
     def _permits(self, session: Session, patient_key: int, version: ResourceVersion) -> bool:
-        allowance = self.allowance(session, patient_key)
-        if not allowance.by_resource or version.deleted:
-            return allowance.permits(version.content_class, version.reference)
-        resource = wire.parse(version.content)
-        known = self.known(session, patient_key)
-        policy = self.place.policy
-        asked = about_resource(
-            question(self.caller, self.recipient, known, self.place.now),
-            resource,
-            version.content_class,
-            is_part2=policy.is_part2,
-        )
-        return isinstance(decide(known.consents, asked, policy), Permit)
+        allowance = self.allowance_of(session, patient_key, version)
+        return allowance.permits(version.content_class, version.reference)
 
     def patients(self, version: ResourceVersion) -> frozenset[int]:
         """The keys of the patients whom a version is about."""
@@ -227,7 +234,7 @@ class Gate:
 
     def _view(self, session: Session, version: ResourceVersion, resource: Resource) -> View:
         keys = self.patients(version)
-        classes = [self.allowance(session, key).classes for key in keys]
+        classes = [self.allowance_of(session, key, version).classes for key in keys]
         everything = frozenset(content_class(resource).split("+")) if not keys else frozenset()
         return View(
             classes=frozenset.intersection(*classes) if classes else everything,
@@ -240,11 +247,6 @@ class Gate:
         keys = self.patients(version)
         if not keys:
             return ()
-        decisions = [
-            each
-            for key in keys
-            for each in self.allowance(session, key).decisions.values()
-            if isinstance(each, Permit)
-        ]
-        free = all(each.redisclosure == "hipaa" for each in decisions)
+        found = [self.allowance_of(session, key, version) for key in keys]
+        free = all(each.redisclosure(version.content_class) == "hipaa" for each in found)
         return (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)

@@ -7,12 +7,12 @@ Source: 42 CFR 2.31 to 2.33; design.md sections 9 and 10
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fhirbridge.consent.classes import CONSENT, DIRECTORY, stored_class
-from fhirbridge.consent.decision import Permit, Redisclosure, Withhold, decide
+from fhirbridge.consent.classes import DIRECTORY, stored_class
+from fhirbridge.consent.decision import Permit, Redisclosure, Withhold
 from fhirbridge.consent.labels import labels_of, merged, redacted
 from fhirbridge.consent.reasons import Reason, reason
 from fhirbridge.consent.redaction import View, redact, removed_elements
-from fhirbridge.disclosure.allowance import Allowance, about_resource, question
+from fhirbridge.disclosure.allowance import Allowance, of_resource, question
 from fhirbridge.disclosure.gate import MARKS_WITHOUT_HIPAA, PERSIST, Gate
 from fhirbridge.disclosure.manifest import words
 from fhirbridge.fhir import bundles
@@ -51,12 +51,12 @@ def authorise(session: Session, gate: Gate, bundle: Resource) -> Authorised | Re
     patient_key = key_of(reference)
     if not patient:
         return Refusal("", (reason("no-consent"),))
-    allowance = gate.allowance(session, patient_key)
+    entries = [each for each in bundle.get("entry", ()) if isinstance(each.get("resource"), dict)]
+    permitted = _Permitted(session, gate, patient_key, entries)
+    allowance = permitted.decide(patient)
     decision = allowance.decisions["identity"]
     if isinstance(decision, Withhold):
         return Refusal(reference, decision.reasons)
-    entries = [each for each in bundle.get("entry", ()) if isinstance(each.get("resource"), dict)]
-    permitted = _Permitted(session, gate, allowance, patient_key)
     kept = _reduced(entries, permitted, str(patient["id"]))
     urls = {entry.get("fullUrl") for entry in kept}
     withheld: dict[str, int] = {}
@@ -64,63 +64,86 @@ def authorise(session: Session, gate: Gate, bundle: Resource) -> Authorised | Re
         if entry.get("fullUrl") not in urls:
             name = str(entry["resource"]["resourceType"])
             withheld[name] = withheld.get(name, 0) + 1
-    free = decision.redisclosure == "hipaa"
-    marks = (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
     notice = _notice(gate, allowance, decision)
     if stays := words(gate.place.policy.manifest, withheld):
         notice = f"{notice} Withheld: {stays}"
     if gate.place.policy.manifest != "nothing":
         kept = _marked(entries, kept)
+    allowances = [permitted.of_entry(entry) for entry in kept]
     made = [
-        {**entry, "resource": _finished(entry["resource"], gate, marks, notice)} for entry in kept
+        {**entry, "resource": _finished(entry["resource"], gate, each, notice)}
+        for entry, each in zip(kept, allowances, strict=True)
     ]
     return Authorised(
         {**bundle, "entry": made},
         reference,
-        tuple(sorted(allowance.permitting)),
-        decision.redisclosure,
+        tuple(sorted(frozenset().union(*(each.permitting for each in allowances)))),
+        allowance.redisclosure("identity"),
         withheld,
     )
 
 
 class _Permitted:
-    """Which resources of the Bundle may go, by what is decided about the patient."""
+    """Which entries of the Bundle may go, by what is decided about the patient."""
 
     def __init__(
-        self, session: Session, gate: Gate, allowance: Allowance, patient_key: int
+        self, session: Session, gate: Gate, patient_key: int, entries: list[JsonObject]
     ) -> None:
-        self.allowance = allowance
-        self._policy = gate.place.policy
+        self._allowance = gate.allowance(session, patient_key)
+        self._place = gate.place
         self._known = gate.known(session, patient_key)
         self._asked = question(gate.caller, gate.recipient, self._known, gate.place.now)
+        self._named = {
+            str(entry.get("fullUrl")): f"{entry['resource']['resourceType']}/{resource_id}"
+            for entry in entries
+            if (resource_id := entry["resource"].get("id"))
+        }
+        self._by_url = {
+            str(entry.get("fullUrl")): self.decide(entry["resource"]) for entry in entries
+        }
 
-    def __call__(self, resource: Resource) -> bool:
+    def decide(self, resource: Resource) -> Allowance:
+        """What may go of a resource."""
+        if not self._allowance.by_resource:
+            return self._allowance
+        return of_resource(
+            self._known,
+            self._asked,
+            self._place.policy,
+            resource,
+            bases=self._place.bases,
+            named=self._named,
+        )
+
+    def of_entry(self, entry: JsonObject) -> Allowance:
+        """What may go of an entry, by what it was before anything was taken out."""
+        return self._by_url[str(entry.get("fullUrl"))]
+
+    def __call__(self, entry: JsonObject) -> bool:
+        resource = entry["resource"]
         of_class = stored_class(resource)
         if of_class == DIRECTORY:
             return True
-        if of_class == CONSENT or not self.allowance.by_resource:
-            return self.allowance.permits(of_class, f"Consent/{resource.get('id')}")
-        asked = about_resource(self._asked, resource, of_class, is_part2=self._policy.is_part2)
-        return isinstance(decide(self._known.consents, asked, self._policy), Permit)
+        return self.of_entry(entry).permits(of_class, f"Consent/{resource.get('id')}")
 
 
 def _reduced(entries: list[JsonObject], permitted: _Permitted, patient_id: str) -> list[JsonObject]:
     """The entries that may go, each without what refers to the others; until nothing changes."""
-    kept = [entry for entry in entries if permitted(entry["resource"])]
+    kept = [entry for entry in entries if permitted(entry)]
     while True:
         urls = {entry.get("fullUrl") for entry in kept}
         hidden = frozenset(
             str(entry.get("fullUrl")) for entry in entries if entry.get("fullUrl") not in urls
         )
-        view = View(
-            classes=permitted.allowance.classes,
-            sees=lambda _: True,
-            patients=frozenset({f"Patient/{patient_id}"}),
-            hidden=hidden,
-        )
         reduced = []
         for entry in kept:
             resource = entry["resource"]
+            view = View(
+                classes=permitted.of_entry(entry).classes,
+                sees=lambda _: True,
+                patients=frozenset({f"Patient/{patient_id}"}),
+                hidden=hidden,
+            )
             smaller = redact(resource, view, of_class=stored_class(resource))
             if smaller is not None:
                 reduced.append({**entry, "resource": smaller})
@@ -140,9 +163,12 @@ def _marked(before: list[JsonObject], kept: list[JsonObject]) -> list[JsonObject
     ]
 
 
-def _finished(resource: Resource, gate: Gate, marks: tuple[str, ...], notice: str) -> Resource:
-    if stored_class(resource) == DIRECTORY:
+def _finished(resource: Resource, gate: Gate, allowance: Allowance, notice: str) -> Resource:
+    of_class = stored_class(resource)
+    if of_class == DIRECTORY:
         return resource
+    free = allowance.redisclosure(of_class) == "hipaa"
+    marks = (PERSIST,) if free else (PERSIST, *MARKS_WITHOUT_HIPAA)
     if resource["resourceType"] == "Task":
         resource = {**resource, "note": [*resource.get("note", ()), {"text": notice}]}
         if "text" in resource:

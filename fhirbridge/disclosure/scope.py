@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 
-from fhirbridge.consent.classes import CONSENT, both, permitted_rows
+from fhirbridge.consent.classes import CONSENT, both, parts, permitted_rows
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure import knowledge
 from fhirbridge.disclosure.allowance import Allowance, Decisions, question
@@ -36,12 +37,12 @@ class _Remembered:
     state: tuple[int, int]
     until: datetime
     by_class: tuple[Grant, ...]
-    listed: Mapping[int, Grant]
+    listed: Mapping[int, tuple[Grant, ...]]
     seq: int
 
     @property
     def scope(self) -> Scope:
-        return Scope((*self.by_class, *self.listed.values()))
+        return Scope((*self.by_class, *chain.from_iterable(self.listed.values())))
 
 
 class Memory:
@@ -88,7 +89,7 @@ def scope_of(
     if bound:
         allowed = {key: gate.allowance(session, key) for key in bound}
         by_class, listed = _grants(session, gate, allowed)
-        return Scope((*by_class, *listed.values()))
+        return Scope((*by_class, *chain.from_iterable(listed.values())))
     return (memory or Memory()).get(session, gate)
 
 
@@ -149,7 +150,7 @@ def _listed_anew(session: Session, gate: Gate, known: _Remembered) -> _Remembere
     gate = gate.as_everybody
     written = patients.written_after(session, gate.place.custodian_id, known.seq)
     listed = {
-        key: _grant_of_resources(session, gate, key)
+        key: _grants_of_resources(session, gate, key)
         if key in written or _OF_SEVERAL in written
         else grant
         for key, grant in known.listed.items()
@@ -159,14 +160,14 @@ def _listed_anew(session: Session, gate: Gate, known: _Remembered) -> _Remembere
 
 def _grants(
     session: Session, gate: Gate, allowed: dict[int, Allowance]
-) -> tuple[tuple[Grant, ...], Mapping[int, Grant]]:
+) -> tuple[tuple[Grant, ...], Mapping[int, tuple[Grant, ...]]]:
     """By class of content, and by patients of whom single resources may be seen."""
     by_classes: dict[frozenset[str], list[int]] = {}
-    listed: dict[int, Grant] = {}
+    listed: dict[int, tuple[Grant, ...]] = {}
     own: dict[int, frozenset[str]] = {}
     for key, allowance in sorted(allowed.items()):
         if allowance.by_resource:
-            listed[key] = _grant_of_resources(session, gate, key)
+            listed[key] = _grants_of_resources(session, gate, key)
         elif allowance.classes:
             by_classes.setdefault(allowance.classes, []).append(key)
             own[key] = allowance.consents
@@ -178,19 +179,15 @@ def _grants(
     return tuple(grants), listed
 
 
-def _grant_of_resources(session: Session, gate: Gate, patient_key: int) -> Grant:
-    """One by one, where a consent speaks about single resources."""
-    place = gate.place
-    allowance = gate.allowance(session, patient_key)
-    seen = [
-        version
-        for version in patients.versions(session, place.custodian_id, patient_key)
-        if gate.sees(session, version)
-    ]
-    classes = {version.content_class for version in seen}
-    rows = set(permitted_rows(allowance.classes | frozenset("+".join(classes).split("+"))))
-    return Grant(
-        (patient_key,),
-        tuple(sorted(rows | classes)),
-        tuple(version.key for version in seen),
+def _grants_of_resources(session: Session, gate: Gate, patient_key: int) -> tuple[Grant, ...]:
+    """One by one, where a consent speaks about single resources: by what may be seen in them."""
+    by_classes: dict[frozenset[str], list[int]] = {}
+    for version in patients.versions(session, gate.place.custodian_id, patient_key):
+        if gate.sees(session, version):
+            allowance = gate.allowance_of(session, patient_key, version)
+            classes = allowance.classes.union(parts(version.content_class))
+            by_classes.setdefault(classes, []).append(version.key)
+    return tuple(
+        Grant((patient_key,), permitted_rows(classes), tuple(keys))
+        for classes, keys in by_classes.items()
     )

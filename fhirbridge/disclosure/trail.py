@@ -110,7 +110,7 @@ class Trail:
                 patients.add(key)
                 if not received:
                     self._about.add((key, name))
-                allowance = gate.allowance(session, key)
+                allowance = gate.allowance_of(session, key, version)
                 self._consents[key] = self._consents.get(key, frozenset()) | allowance.permitting
                 if allowance.is_emergency:
                     self._emergencies.add(key)

@@ -105,6 +105,12 @@ def write(resource_type: str, resource_id: str, *, version_id: str = "", base: s
     return f"{text}/_history/{version_id}" if version_id else text
 
 
+def is_plain(text: str) -> bool:
+    """True for `Type/id` and nothing more: no base, no version."""
+    found = parse(text)
+    return bool(found.resource_id) and text == write(found.resource_type, found.resource_id)
+
+
 def is_local(reference: Reference, base: str) -> bool:
     """True when it names a resource of the server at `base`."""
     if reference.kind == "relative":
