@@ -8,6 +8,7 @@ from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.bridge import Bridge
 from fhirbridge.cli import output
+from fhirbridge.disclosure.purposes import EMERGENCIES, PURPOSES
 from fhirbridge.documents.outgoing import Receiving, outgoing_of
 from fhirbridge.documents.receive import prepare
 from fhirbridge.errors import Issue, NotFound
@@ -21,7 +22,13 @@ from fhirbridge.storage import documents as stored
 @click.argument("source", metavar="FILE|ID")
 @click.option("--to", "partner", required=True, metavar="PARTNER", help="A registered partner.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; store and send nothing.")
-@click.option("--purpose", default="TREAT", show_default=True, help="What it is disclosed for.")
+@click.option(
+    "--purpose",
+    type=click.Choice([each for each in PURPOSES if each not in EMERGENCIES]),
+    default="TREAT",
+    show_default=True,
+    help="What it is disclosed for.",
+)
 @click.option("--with-past", is_flag=True, help="Send the sessions that are over too.")
 @click.option("--json", "as_json", is_flag=True, help="Receipt or plan as JSON.")
 def command(
@@ -75,9 +82,14 @@ def _show_plan(previewed: Preview, *, as_json: bool) -> None:
     if as_json:
         output.print_json(shown)
         return
-    requests = shown["requests"]
-    click.echo(f"{made.rung.value}, {requests} request{'' if requests == 1 else 's'}")
-    actions = {"keep": "keep", "match": "look up", "drop": "leave out"}
+    purpose = PURPOSES[previewed.purpose]
+    by = ", ".join(previewed.consents) or "no consent, which is not needed"
+    click.echo(f"to {previewed.recipient}, for {purpose}, by {by}")
+    for stay in previewed.stays:
+        kind = f"{stay.count} {stay.resource_type} ({stay.information})"
+        click.echo(f"withheld: {kind}: {stay.reason}")
+    click.echo(f"{made.rung.value}, {output.number(shown['requests'], 'request')}")
+    actions = {"keep": "there already", "match": "look up", "drop": "leave out"}
     rows: dict[tuple[str, str], int] = {}
     for entry in made.everything:
         place = (actions.get(entry.action, entry.action), entry.resource_type)
@@ -86,9 +98,7 @@ def _show_plan(previewed: Preview, *, as_json: bool) -> None:
         [(action, kind, str(count)) for (action, kind), count in rows.items()],
         ("ACTION", "RESOURCE", "COUNT"),
     )
-    for loss in made.losses:
-        click.echo(f"note: {loss}")
-    click.echo("")
+    click.echo("ways to send it, * is taken:")
     for one in previewed.rungs:
         mark = "*" if one.chosen else " "
         click.echo(f"{mark} {one.rung.value}")

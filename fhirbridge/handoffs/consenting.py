@@ -76,17 +76,21 @@ def check(
     """
     gate = gate_to(bridge, partner, purpose=purpose)
     if not is_stored:
-        patients = bundles.resources_of(bundle, "Patient")
-        if patients:
-            gate.learn(session, patients[0], bundles.resources_of(bundle, "Consent"))
+        learn_from(session, gate, bundle)
     found = authorise(session, gate, bundle)
     if isinstance(found, Authorised):
         return found
     named = dict.fromkeys(
-        f"{each.sentence}{f' ({each.consent})' if each.consent else ''}"
-        for each in found.reasons
+        f"{each.sentence}{f' ({each.consent})' if each.consent else ''}" for each in found.reasons
     )
     raise Forbidden(*(Issue("suppressed", text) for text in named))
+
+
+def learn_from(session: Session, gate: Gate, bundle: Resource) -> None:
+    """Let a gate decide with the consents of a document that was not received yet."""
+    patients = bundles.resources_of(bundle, "Patient")
+    if patients:
+        gate.learn(session, patients[0], bundles.resources_of(bundle, "Consent"))
 
 
 class Narrowed(Exception):

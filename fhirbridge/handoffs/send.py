@@ -9,9 +9,10 @@ from fhirbridge.conversion.packet import Outgoing, Package, handoff_id, pack
 from fhirbridge.errors import Conflict, Issue
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.handoffs import closing, partners
-from fhirbridge.handoffs.consenting import PURPOSE, check, purpose_of
+from fhirbridge.handoffs.consenting import PURPOSE, check, gate_to, learn_from, purpose_of
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.handoffs.package import code_of, sealed
+from fhirbridge.handoffs.staying import Stay, what_stays
 from fhirbridge.handoffs.tasks import keep_task
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.plan import SendPlan, plan
@@ -141,14 +142,28 @@ def _facts(packed: Package) -> JsonObject:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The plan that would be followed, and what would be lost on every other rung."""
+    """The plan that would be followed, and what would be lost on every other rung.
+
+    `recipient` is who would be told, for `purpose`, by `consents`; `stays` what would not be.
+    """
 
     plan: SendPlan
     rungs: tuple[RungShown, ...]
+    recipient: str
+    purpose: str
+    consents: tuple[str, ...]
+    stays: tuple[Stay, ...]
 
     def to_json(self) -> JsonObject:
         """The plan for people and programs."""
-        return {**self.plan.to_json(), "rungs": [one.to_json() for one in self.rungs]}
+        return {
+            **self.plan.to_json(),
+            "rungs": [one.to_json() for one in self.rungs],
+            "recipient": self.recipient,
+            "purpose": self.purpose,
+            "consents": list(self.consents),
+            "withheld": [one.to_json() for one in self.stays],
+        }
 
 
 def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing, *, purpose: str = "") -> Preview:
@@ -162,6 +177,9 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing, *, purpose: s
         packed = package(session, bridge, partner, outgoing)
         bundle = packed.bundle
         found = check(session, bridge, partner, bundle, purpose=purpose, is_stored=False)
+        gate = gate_to(bridge, partner, purpose=purpose)
+        learn_from(session, gate, bundle)
+        stays = what_stays(session, gate, bundle, found=found)
         patient_key = patient_key_of({f"Patient/{packed.patient_id}"})
         held = held_by(
             session,
@@ -178,10 +196,14 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing, *, purpose: s
         version=outgoing.version,
         at=bridge.now(),
     )
-    made = plan(leaving, partner.abilities, held=held)
-    stays = [f"{count} {name} withheld" for name, count in sorted(found.withheld.items())]
-    made = replace(made, losses=(*made.losses, *stays))
-    return Preview(made, tuple(rungs(leaving, partner.abilities, held=held)))
+    return Preview(
+        plan(leaving, partner.abilities, held=held),
+        tuple(rungs(leaving, partner.abilities, held=held)),
+        gate.recipient.name,
+        purpose,
+        found.consents,
+        stays,
+    )
 
 
 def planned_bundle(bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Resource:

@@ -45,3 +45,21 @@ def test_a_dry_run_after_the_consent_was_revoked_says_that_it_is_refused(bridge:
 
     assert done.code == 3
     assert "The consent was revoked or has ended." in done.err
+
+
+def test_a_dry_run_says_to_whom_by_which_consent_and_why_something_stays(bridge: Bridge) -> None:
+    done = run("send", PLAN, "--to", "hospital", "--dry-run")
+    lines = done.out.decode().splitlines()
+
+    assert done.code == 0
+    assert lines[0].startswith("to Example Hospital, for treatment, by Consent/")
+    assert "withheld: 1 Observation (progress): The consent does not describe this" in lines[2]
+    assert "What would change it: a consent whose description includes it." in lines[2]
+    assert "* document" in lines or "* paper" in lines or "* transaction" in lines
+
+
+def test_a_purpose_that_is_none_is_wrong_usage(bridge: Bridge) -> None:
+    done = run("send", PLAN, "--to", "hospital", "--purpose", "TREATMENT")
+
+    assert done.code == 2
+    assert "'TREAT'" in done.err
