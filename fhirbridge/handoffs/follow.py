@@ -14,15 +14,17 @@ from fhirbridge.handoffs.events import Event, take
 from fhirbridge.handoffs.readable import Fault, unreadable
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.client import PartnerClient
-from fhirbridge.partners.http import Answer
+from fhirbridge.partners.http import Answer, Exchange
 from fhirbridge.partners.registry import Partner
-from fhirbridge.partners.verdict import read_body, relative
+from fhirbridge.partners.verdict import read_body, relative, retry_after
 from fhirbridge.storage import handoffs
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.workflow.words import REFERRAL, ReferralState
 
 CLOSED = tuple(state.value for state, row in REFERRAL.items() if not row.next_states)
 _MAX_VISITS = 20
+_REST_SECONDS = 300.0
+_LONGEST_REST_SECONDS = 86_400.0
 _MOST_ISSUES = 5
 _GONE = (404, 410)
 
@@ -73,6 +75,7 @@ def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
     with bridge.connect(partner) as client:
         exchange = client.read(place)
         if not isinstance(exchange, Answer) or exchange.status not in (200, *_GONE):
+            _rest(bridge, partner, exchange)
             return Followed(handoff.id, "unreachable", state)
         event = _seen(exchange, place, partner)
         if event.fault is None:
@@ -86,6 +89,20 @@ def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
                 state = taken.state
                 result = taken.result if result in ("same", "stale") else result
     return Followed(handoff.id, result, state)
+
+
+def _rest(bridge: Bridge, partner: Partner, exchange: Exchange) -> None:
+    """Look at nothing of a partner that does not answer, or asks for time, for a while: whoever
+    waits for one has no time for the others."""
+    now, seconds = bridge.now(), min(partner.follow_seconds, _REST_SECONDS)
+    if isinstance(exchange, Answer):
+        if exchange.status < 500 and exchange.status != 429:
+            return
+        asked_for = retry_after(exchange.headers, now) or 0.0
+        seconds = max(seconds, min(asked_for, _LONGEST_REST_SECONDS))
+    with bridge.database.transaction() as session:
+        until = now + timedelta(seconds=seconds)
+        handoffs.follow_later(session, bridge.custodian.id, partner.name, until=until)
 
 
 def _seen(answer: Answer, place: str, partner: Partner) -> Event:

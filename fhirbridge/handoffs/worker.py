@@ -51,19 +51,23 @@ def drain(bridge: Bridge, *, crew: Crew | None = None, heard: Heard = _say_nothi
         heard(attempted)
         count += 1
     began = bridge.now()  # a Task that is looked at often must not keep us for ever
-    while _look(bridge, heard, due_by=began):
+    while any((_attend(bridge), _look(bridge, heard, due_by=began))):
         pass
     return count
 
 
 def _look(bridge: Bridge, heard: Heard, *, due_by: datetime | None = None) -> bool:
-    """Take in what partners wrote, look at the Task whose turn it is, let a clock ring, end what
-    is too old, renew what partners tell us. False if there was nothing to do."""
-    taken = read_feed(bridge)
+    """Look at the Task whose turn it is, renew what partners tell us. False if none is due."""
     followed = follow_next(bridge, due_by=due_by)
     if followed is not None:
         heard(followed)
-    return any((taken, followed, ring_next(bridge), expire(bridge), renew_next(bridge)))
+    return any((followed, renew_next(bridge)))
+
+
+def _attend(bridge: Bridge) -> bool:
+    """Take in what partners wrote here, let a clock ring, end what is too old: all without asking
+    anybody, so that nobody who is slow to answer delays it. False if there was nothing to do."""
+    return any((read_feed(bridge), ring_next(bridge), expire(bridge)))
 
 
 def work(
@@ -82,6 +86,7 @@ def work(
     threads.append(
         threading.Thread(target=_follow_until, args=(bridge, stop, heard), name="follow")
     )
+    threads.append(threading.Thread(target=_attend_until, args=(bridge, stop), name="attend"))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -117,6 +122,18 @@ def _follow_until(bridge: Bridge, stop: threading.Event, heard: Heard) -> None:
             continue
         if not is_busy:
             stop.wait(_idle_seconds(bridge, _next_look_at(bridge)))
+
+
+def _attend_until(bridge: Bridge, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            is_busy = _attend(bridge)
+        except Exception as exc:  # as above
+            telemetry.unexpected(exc, "Taking in what partners wrote")
+            stop.wait(_AFTER_FAULT_SECONDS)
+            continue
+        if not is_busy:
+            stop.wait(_IDLE_SECONDS)
 
 
 def _next_delivery_at(bridge: Bridge) -> datetime | None:

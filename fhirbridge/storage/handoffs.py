@@ -179,6 +179,16 @@ def follow_all_again(
     return changed.rowcount
 
 
+def follow_later(session: Session, custodian_id: int, partner: str, *, until: datetime) -> None:
+    """Look at none of a partner's Tasks before this instant."""
+    session.execute(
+        sa.update(handoffs)
+        .where(handoffs.c.custodian_id == custodian_id, handoffs.c.partner == partner)
+        .where(handoffs.c.task_reference.is_not(None), handoffs.c.follow_at < until)
+        .values(follow_at=until)
+    )
+
+
 def follow_due_at(session: Session, custodian_id: int, closed: tuple[str, ...]) -> datetime | None:
     """When the next Task is to be looked at; None if none is followed."""
     query = (
