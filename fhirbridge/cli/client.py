@@ -10,14 +10,17 @@ from fhirbridge import config
 from fhirbridge.access import clients, keys
 from fhirbridge.access.clients import Client
 from fhirbridge.cli import output
+from fhirbridge.cli.options import CLASS_HELP, NPI, RECIPIENT_CLASS
 from fhirbridge.clock import to_instant
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.purposes import PURPOSES
+from fhirbridge.errors import InvalidContent
 from fhirbridge.fhir import wire
 from fhirbridge.jsontypes import JsonObject
+from fhirbridge.partners.http import check_base_url
 from fhirbridge.partners.token import Credential, request_token
 
-NPI = "http://hl7.org/fhir/sid/us-npi"
+NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
 
 
 @click.group("client", cls=output.Group)
@@ -28,7 +31,7 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option("--organization", metavar="NAME", help="To whom everything is disclosed.")
-@click.option("--npi", help="NPI of the organization.")
+@click.option("--npi", type=NPI, default="", help="NPI of the organization.")
 @click.option(
     "--identifier",
     "identifiers",
@@ -40,8 +43,8 @@ def command() -> None:
     "--class",
     "classes",
     multiple=True,
-    metavar="CODE",
-    help="A class of recipients that consents may name, e.g. TREATER.",
+    type=RECIPIENT_CLASS,
+    help=CLASS_HELP,
 )
 @click.option("--covered-entity", is_flag=True, help="HIPAA binds the organization.")
 @click.option("--own", is_flag=True, help="The custodian's own system, instead of an organization.")
@@ -70,7 +73,7 @@ def add(
     name: str,
     *,
     organization: str | None,
-    npi: str | None,
+    npi: str,
     identifiers: tuple[str, ...],
     classes: tuple[str, ...],
     covered_entity: bool,
@@ -90,10 +93,14 @@ def add(
         raise click.UsageError("Give either --jwks or --new-key.")
     recipient = None
     if organization is not None:
-        known = ((NPI, npi),) if npi else ()
+        known = ((NPI_SYSTEM, npi),) if npi else ()
         named = (*known, *map(_identifier, identifiers))
         recipient = Recipient(organization, named, classes, covered_entity)
+    if not scopes:
+        raise click.UsageError("Give at least one --scope, such as system/Patient.rs.")
     is_url = jwks is not None and "://" in jwks
+    if jwks is not None and is_url:
+        _check_address(jwks)
     inline = output.read_json(Path(jwks)) if jwks is not None and not is_url else None
     if new_key is not None:
         pair = keys.new_key()
@@ -177,10 +184,23 @@ def revoke(client_id: str) -> None:
     help="The file with the private key.",
 )
 @click.option("--scope", required=True, help="What to ask for, e.g. 'system/*.rs'.")
-def token(client_id: str, url: str, key: Path, scope: str) -> None:
+@click.option(
+    "--purpose", type=click.Choice(list(PURPOSES)), help="Another purpose than the client's first."
+)
+@click.option("--reason", metavar="TEXT", default="", help="Of an emergency: its nature.")
+@click.option(
+    "--actor", metavar="TEXT", default="", help="Of an emergency: who asks, with affiliation."
+)
+def token(
+    client_id: str, url: str, key: Path, scope: str, *, purpose: str | None, reason: str, actor: str
+) -> None:
     """Get a token for CLIENT_ID from the FHIR server at URL: for trying things out."""
     credential = Credential(client_id, output.read_json(key))
-    click.echo(request_token(url, credential, scope=scope))
+    asked: JsonObject = {"subject_name": actor, "reason": reason}
+    if purpose:
+        asked["purpose_of_use"] = [purpose]
+    extension = {name: one for name, one in asked.items() if one}
+    click.echo(request_token(url, credential, scope=scope, extension=extension))
 
 
 def _identifier(text: str) -> tuple[str, str]:
@@ -188,6 +208,13 @@ def _identifier(text: str) -> tuple[str, str]:
     if not mark or not system or not value:
         raise click.UsageError("--identifier is written SYSTEM|VALUE.")
     return system, value
+
+
+def _check_address(url: str) -> None:
+    try:
+        check_base_url(url)
+    except InvalidContent as exc:
+        raise click.UsageError("--jwks is a file, or an https address without a query.") from exc
 
 
 def _write_private(path: Path, key: JsonObject) -> None:

@@ -44,7 +44,7 @@ def list_deliveries(states: tuple[str, ...], partner: str, limit: int, as_json: 
             (
                 str(one.row.id),
                 one.row.partner,
-                one.handoff.kind,
+                f"{one.handoff.kind} {one.handoff.record_id}",
                 one.word.text,
                 one.word.next_by,
                 str(one.row.attempts),
@@ -63,7 +63,7 @@ def list_deliveries(states: tuple[str, ...], partner: str, limit: int, as_json: 
 @click.argument("delivery", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(delivery: str, as_json: bool) -> None:
-    """Show one delivery, by outbox id or handoff id, with its attempts."""
+    """Show one delivery with its attempts: by outbox id, or the newest of a handoff by its id."""
     bridge = bridges.build(config.load())
     try:
         found = view.show(bridge, delivery)
@@ -79,7 +79,9 @@ def show(delivery: str, as_json: bool) -> None:
 @click.argument("delivery", metavar="ID")
 @click.option("--dry-run", is_flag=True, help="Show what changed since; send nothing.")
 @click.option("--anyway", is_flag=True, help="Send although it may have arrived.")
-@click.option("--found", "location", metavar="URL", help="The Task is at the partner, here.")
+@click.option(
+    "--found", "location", metavar="URL", help="The Task is at the partner, at this address."
+)
 @click.option("--close", "reason", metavar="REASON", help="Give the delivery up.")
 @click.option("--by", default="", help="Who decides; by default who is logged in.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -184,7 +186,7 @@ def list_alerts(partner: str, with_closed: bool, as_json: bool) -> None:
 def _print(found: Delivery) -> None:
     row, handoff, word = found.row, found.handoff, found.word
     click.echo(f"handoff   {row.handoff_id}")
-    click.echo(f"document  {handoff.kind}, version {handoff.document_version}")
+    click.echo(f"document  {handoff.kind} {handoff.record_id}, version {handoff.document_version}")
     click.echo(f"partner   {row.partner}")
     click.echo(f"status    {word.text}")
     click.echo(f"next      {word.next_by}: {word.next_step}")
@@ -223,7 +225,9 @@ def _how(attempt: JsonObject) -> str:
         status = f" (HTTP {attempt['status']})" if attempt.get("status") else ""
         parts.append(f"{attempt['errorClass']}{status}")
     for finding in attempt.get("findings", []):
-        place = ", ".join(finding["expression"]) or finding.get("resourceType", "")
+        kind = finding.get("resourceType", "")
+        place = ", ".join(finding["expression"])
+        place = f"{place} ({kind})" if place and kind else place or kind
         parts.append(f"{finding['code']} at {place}" if place else finding["code"])
     if attempt.get("hint"):
         parts.append(attempt["hint"])

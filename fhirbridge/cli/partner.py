@@ -13,6 +13,7 @@ from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.bridge import Bridge
 from fhirbridge.cli import output, partner_subscription
+from fhirbridge.cli.options import CLASS_HELP, NPI, RECIPIENT_CLASS
 from fhirbridge.cli.partner_shown import offer, to_json
 from fhirbridge.documents.outgoing import outgoing_of
 from fhirbridge.documents.receive import prepare
@@ -50,8 +51,8 @@ command.add_command(partner_subscription.unsubscribe)
     help="Time between two looks at a Task.",
 )
 @click.option("--organization", metavar="NAME", help="To whom is disclosed, as consents name it.")
-@click.option("--npi", default="", help="NPI of the organization.")
-@click.option("--class", "classes", multiple=True, metavar="CODE", help="Class of recipients.")
+@click.option("--npi", type=NPI, default="", help="NPI of the organization.")
+@click.option("--class", "classes", multiple=True, type=RECIPIENT_CLASS, help=CLASS_HELP)
 @click.option("--covered-entity/--no-covered-entity", help="HIPAA binds the organization.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="With each request.")
 @click.option(
@@ -266,7 +267,10 @@ def list_partners(as_json: bool) -> None:
     if as_json:
         output.print_json([to_json(partner) for partner in known])
     elif known:
-        rows = [(one.name, one.base_url, one.profile, offer(one)) for one in known]
-        output.table(rows, ("NAME", "URL", "PROFILE", "OFFERS"))
+        rows = [
+            (one.name, one.base_url, one.recipient.name if one.recipient else "-", offer(one))
+            for one in known
+        ]
+        output.table(rows, ("NAME", "URL", "ORGANIZATION", "OFFERS"))
     else:
         click.echo("There are no partners. Register one: fhirbridge partner add NAME URL", err=True)

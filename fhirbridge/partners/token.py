@@ -30,10 +30,17 @@ class Credential:
     private_key: JsonObject
 
 
-def assertion(credential: Credential, token_url: str, *, at: float | None = None) -> str:
+def assertion(
+    credential: Credential,
+    token_url: str,
+    *,
+    at: float | None = None,
+    extension: JsonObject | None = None,
+) -> str:
     """A signed assertion for one request, as of `at` (seconds; now by default).
 
-    Raises InvalidContent for a key that cannot sign.
+    `extension` is its `hl7-b2b`: purpose, person, reason. Raises InvalidContent for a key that
+    cannot sign.
     """
     key = credential.private_key
     is_rsa = key.get("kty") == "RSA"
@@ -44,6 +51,7 @@ def assertion(credential: Credential, token_url: str, *, at: float | None = None
         "aud": token_url,
         "exp": int(time.time() if at is None else at) + LIFETIME_SECONDS,
         "jti": str(uuid4()),
+        **({"extensions": {"hl7-b2b": extension}} if extension else {}),
     }
     try:
         loaded = RSAKey.import_key(key) if is_rsa else ECKey.import_key(key)
@@ -53,7 +61,9 @@ def assertion(credential: Credential, token_url: str, *, at: float | None = None
         raise InvalidContent(Issue("value", words)) from exc
 
 
-def request_token(base_url: str, credential: Credential, *, scope: str) -> str:
+def request_token(
+    base_url: str, credential: Credential, *, scope: str, extension: JsonObject | None = None
+) -> str:
     """An access token of the FHIR server at the base, asked for at the address that it names.
 
     Raises PartnerUnreachable without an answer, Forbidden if it gives none.
@@ -68,7 +78,7 @@ def request_token(base_url: str, credential: Credential, *, scope: str) -> str:
         "grant_type": "client_credentials",
         "scope": scope,
         "client_assertion_type": ASSERTION_TYPE,
-        "client_assertion": assertion(credential, token_url),
+        "client_assertion": assertion(credential, token_url, extension=extension),
     }
     with PartnerSession(token_url) as session:
         answer = _answer(session, "POST", "", urlencode(form).encode())

@@ -73,12 +73,12 @@ def test_keys_may_come_from_a_file_or_an_address(folder: Path) -> None:
     [
         (("--scope", "system/*.rs"), 2, "--organization or --own"),
         (("--own", *ORGANIZATION), 2, "--organization or --own"),
-        (("--own", "--npi", "1"), 2, "--own takes no"),
+        (("--own", "--npi", "1234567893"), 2, "--own takes no"),
         (("--own", "--scope", "system/*.rs"), 2, "--jwks or --new-key"),
         (("--own", "--scope", "system/*.rs", "--jwks", "none.json"), 2, "none.json"),
-        (("--own", "--scope", "system/*.rs", "--jwks", "http://ehr.example/k"), 1, "https"),
+        (("--own", "--scope", "system/*.rs", "--jwks", "http://ehr.example/k"), 2, "https"),
         (("--own", "--scope", "system/*.rs", "--jwks", "private.json"), 1, "private key"),
-        (("--own", "--new-key", "k.json"), 1, "at least one scope"),
+        (("--own", "--new-key", "k.json"), 2, "at least one --scope"),
         (("--own", "--scope", "user/*.rs", "--new-key", "k.json"), 1, "not a scope"),
         (("--own", "--scope", "system/*.rs", "--new-key", "private.json"), 2, "cannot be written"),
         (
@@ -87,6 +87,8 @@ def test_keys_may_come_from_a_file_or_an_address(folder: Path) -> None:
             "own systems",
         ),
         ((*ORGANIZATION, "--identifier", "12", "--new-key", "k.json"), 2, "SYSTEM|VALUE"),
+        (("--organization", "A", "--npi", "1234567890", "--new-key", "k.json"), 2, "check digit"),
+        (("--organization", "A", "--class", "TREATERS", "--new-key", "k.json"), 2, "TREATER,"),
         (("--own", "--purpose", "FUN", "--new-key", "k.json"), 2, "--purpose"),
     ],
 )
@@ -118,7 +120,7 @@ def test_revoked_clients_stay_listed() -> None:
 def test_unknown_client_cannot_be_revoked() -> None:
     done = run("client", "revoke", "nobody")
 
-    assert (done.code, "no client 'nobody'" in done.err) == (1, True)
+    assert (done.code, "no client 'nobody'" in done.err) == (2, True)
 
 
 def test_empty_list_says_what_to_do() -> None:
