@@ -3,7 +3,8 @@
 `python -m benchmarks.small_partner PORT [--single]` keeps resources in memory. It takes
 transactions with ifNoneExist, conditional creates, updates, reads, search by identifier, and
 Subscriptions; with `--single` only creates without conditions and reads: no transactions, no
-search, no updates, no Subscriptions. `GET _hooks` tells which notifications were sent.
+search, no updates, no Subscriptions. `GET _hooks` tells which notifications were sent, POST arms a
+fault of theirs.
 """
 
 import argparse
@@ -94,6 +95,8 @@ class SmallServer:
         if path == ["_all"]:
             return "200 OK", {"held": list(self.store.held.values())}, ""
         if path == ["_hooks"]:
+            if method == "POST":
+                self.store.hooks.fault = body["fault"]
             return "200 OK", {"sent": self.store.hooks.log}, ""
         if path[:1] == ["Subscription"] and not self.single:
             if method == "DELETE" and len(path) == 2:

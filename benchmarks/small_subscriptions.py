@@ -3,7 +3,8 @@
 Criteria are of the kinds `Type?identifier=system|,…`, `Type?code=…` and
 `Type?based-on:ServiceRequest.identifier=system|`; others end in `error`, as R4 says. Notifications
 leave in the order of the changes, from a thread of their own; after three failures in a row the
-Subscription is in `error`. Source: R4 subscription.html
+Subscription is in `error`. With the fault `twice` each leaves twice; with `late` one is kept back
+until the one after it has left. Source: R4 subscription.html
 """
 
 import json
@@ -29,6 +30,7 @@ class Hooks:
         self._held = held
         self._waiting: queue.Queue[tuple[Resource, Resource]] = queue.Queue()
         self.log: list[list[Any]] = []
+        self.fault = ""
         self._session = requests.Session()
         self._session.trust_env = False
         threading.Thread(target=self._deliver, daemon=True).start()
@@ -62,14 +64,22 @@ class Hooks:
         )
 
     def _deliver(self) -> None:
+        kept: list[tuple[Resource, Resource]] = []
         while True:
-            subscription, resource = self._waiting.get()
-            for _ in range(_TRIES):
-                if self._told(subscription, resource):
-                    break
-                threading.Event().wait(_PAUSE_SECONDS)
-            else:
-                subscription["status"] = "error"
+            waiting = self._waiting.get()
+            if self.fault == "late" and not kept:
+                kept.append(waiting)
+                continue
+            for one in (waiting, waiting) if self.fault == "twice" else (waiting, *kept):
+                self._send(*one)
+            kept.clear()
+
+    def _send(self, subscription: Resource, resource: Resource) -> None:
+        for _ in range(_TRIES):
+            if self._told(subscription, resource):
+                return
+            threading.Event().wait(_PAUSE_SECONDS)
+        subscription["status"] = "error"
 
     def _told(self, subscription: Resource, resource: Resource) -> bool:
         channel = subscription["channel"]

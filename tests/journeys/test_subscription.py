@@ -155,6 +155,28 @@ class TestNotified:
         assert events[-1]["source"] == "notification"
         subscribe.unsubscribe(bridge, "telling")
 
+    @pytest.mark.parametrize("fault", ["twice", "late"])
+    def test_notifications_that_come_twice_or_late_move_nothing_back(
+        self, bridge: Bridge, small: str, fault: str
+    ) -> None:
+        registered(bridge, fault, small)
+        handoff_id, task = sent(bridge, fault, fault)
+        subscribe.subscribe(bridge, fault, with_payload=True)
+        ask(small, "POST", "_hooks", {"fault": fault})
+        change(small, task, status="accepted")
+        change(small, task, status="rejected")
+        expected = 4 if fault == "twice" else 2
+        wait_for(lambda: len(told(small, fault)) == expected)
+        ask(small, "POST", "_hooks", {"fault": ""})
+
+        shown = referrals.show(bridge, handoff_id)
+
+        assert shown.handoff.task_version == ask(small, "GET", task)["meta"]["versionId"]
+        assert shown.handoff.status == "declined"
+        assert shown.set_aside == ()
+        assert {one[2] for one in told(small, fault)} == {200}
+        subscribe.unsubscribe(bridge, fault)
+
     def test_an_appointment_for_our_order_is_told_of(self, bridge: Bridge, small: str) -> None:
         registered(bridge, "booking", small)
         order = {"system": f"{bridge.settings.base}/identifier/referral", "value": "booking"}
