@@ -30,6 +30,7 @@ from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
 from fhirbridge.config import Settings
+from fhirbridge.consent.classes import CLASSES
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import OWN
 from fhirbridge.documents.stored import accept
@@ -40,6 +41,8 @@ from tests.callers import Clock, System, register
 from tests.served import Server
 
 CLINIC = Recipient("Springfield Example Clinic", classes=("TREATER",), covered_entity=True)
+# With --labels the clinic sees every class, but nothing that has this label.
+_LABEL = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}
 PERMITTED = ["identity", "treatment-plan", "appointments", "medications"]
 _BASE = "http://localhost/fhir"
 _TOKEN_SECONDS = 120
@@ -88,16 +91,31 @@ def document(**changes: Any) -> dict[str, Any]:
     return {**json.loads(text), **changes}
 
 
-def show(store: Store) -> None:
+def show(store: Store, *, labels: bool) -> None:
     """What both stores have: a record of which the clinic may see a part."""
     given = document()
     for consent in given["consents"]:
         if consent["type"] == "tpo":
-            consent["infoScope"] = PERMITTED
+            consent["infoScope"] = list(CLASSES) if labels else PERMITTED
     accept(store.bridge, "enrollment", given)
+    if not labels:
+        return
+    patient = next(each for each in store.everything() if each["resourceType"] == "Patient")
+    store.put(
+        {
+            "resourceType": "Consent",
+            "id": "restriction",
+            "status": "active",
+            "scope": {"coding": [{"code": "patient-privacy"}]},
+            "category": [{"text": "restriction"}],
+            "policyRule": {"text": "42 CFR Part 2"},
+            "patient": {"reference": f"Patient/{patient['id']}"},
+            "provision": {"type": "deny", "securityLabel": [_LABEL]},
+        }
+    )
 
 
-def hide(store: Store) -> None:
+def hide(store: Store, *, labels: bool) -> None:
     """What only one has: another patient, hidden resources, and hidden elements of shown ones."""
     other = document(recordId="hidden-1", enrollmentId="hidden-1")
     ended = {"status": "revoked", "revokedAt": "2026-03-01T12:00:00-06:00"}
@@ -109,15 +127,21 @@ def hide(store: Store) -> None:
     patient = next(
         each for each in known if each["resourceType"] == "Patient" and each["id"] not in theirs
     )
+    meta = {"meta": {"security": [_LABEL]}} if labels else {}
     for number, made in enumerate(_hidden(f"Patient/{patient['id']}", known)):
-        store.put({**made, "id": f"hidden-{number}"})
+        store.put({**made, **meta, "id": f"hidden-{number}"})
     reason = [{"text": "withheld", "coding": [{"system": "urn:withheld", "code": "w"}]}]
     for resource in known:
-        changed = _with_hidden(deepcopy(resource), reason)
+        changed = _with_hidden(deepcopy(resource), [] if labels else reason)
         if changed is not None:
             store.put(changed)
     store.put(
-        {**_hidden_condition(f"Patient/{patient['id']}"), "id": "hidden-0", "note": [{"text": "x"}]}
+        {
+            **_hidden_condition(f"Patient/{patient['id']}"),
+            **meta,
+            "id": "hidden-0",
+            "note": [{"text": "x"}],
+        }
     )
     store.own("DELETE", "Observation/hidden-1")
 
@@ -171,9 +195,14 @@ def _hidden(patient: str, known: list[dict[str, Any]]) -> Iterator[dict[str, Any
 
 
 def _with_hidden(resource: dict[str, Any], reason: list[Any]) -> dict[str, Any] | None:
-    """A shown resource with elements that are withheld; None for types that have none."""
+    """A shown resource with elements that are withheld; None for types that have none.
+
+    Without a `reason` these are references to what is hidden, only.
+    """
     condition = {"reference": "Condition/hidden-0"}
     match resource["resourceType"]:
+        case "ServiceRequest" | "MedicationRequest" | "Task" | "Appointment" if not reason:
+            return None
         case "ServiceRequest" | "MedicationRequest" | "Task":
             name = "reasonCode"
             resource[name] = reason[0] if resource["resourceType"] == "Task" else reason
@@ -186,7 +215,7 @@ def _with_hidden(resource: dict[str, Any], reason: list[Any]) -> dict[str, Any] 
             hidden = {"reference": "Observation/hidden-2"}
             resource["supportingInfo"] = [*resource.get("supportingInfo", ()), hidden]
         case "Encounter":
-            resource["reasonReference"] = [condition]
+            resource["reasonReference"] = [*resource.get("reasonReference", ()), condition]
         case _:
             return None
     return resource
@@ -229,12 +258,14 @@ class Side:
         return _MARK.sub(lambda one: f"{one[1]}=…{len(one[2])}", text)
 
 
-def run(folder: Path, *, number: int, seed: int, writes: float) -> tuple[list[str], Counter[str]]:
+def run(
+    folder: Path, *, number: int, seed: int, writes: float, labels: bool = False
+) -> tuple[list[str], Counter[str]]:
     """The findings, and how many answers had which status."""
     first, second = folder / "with", folder / "without"
     first.mkdir()
     shared = Store(first)
-    show(shared)
+    show(shared, labels=labels)
     web = create_app(shared.bridge).test_client()
     client = register(shared.bridge, web, recipient=CLINIC, scopes="system/*.cruds")
     before = shared.everything()
@@ -243,7 +274,7 @@ def run(folder: Path, *, number: int, seed: int, writes: float) -> tuple[list[st
     between = datetime.now(UTC) + timedelta(seconds=1)
     time.sleep(2)
     stores = Store(first), Store(second)
-    hide(stores[0])
+    hide(stores[0], labels=labels)
     time.sleep(1)
     since = to_instant(datetime.now(UTC))
     hidden = stores[0].everything()
@@ -284,11 +315,20 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--writes", type=float, default=0.12, help="share of requests")
+    parser.add_argument(
+        "--labels",
+        action="store_true",
+        help="withhold by a label of single resources, not by class",
+    )
     given = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         findings, statuses = run(
-            Path(folder), number=given.requests, seed=given.seed, writes=given.writes
+            Path(folder),
+            number=given.requests,
+            seed=given.seed,
+            writes=given.writes,
+            labels=given.labels,
         )
     for finding in findings[:40]:
         print(finding, "\n")

@@ -38,6 +38,7 @@ class View:
     patients: frozenset[str]
     bases: tuple[str, ...] = ()
     hidden: frozenset[str] = frozenset()  # texts of references, e.g. of entries that stay
+    has_exceptions: bool = False  # single resources may be hidden, whatever their class
 
     def permits(self, content_class: str) -> bool:
         """True if every part of a class may be seen."""
@@ -45,8 +46,8 @@ class View:
 
     @property
     def is_limited(self) -> bool:
-        """True if some class of content may not be seen."""
-        return not self.classes.issuperset(CLASSES)
+        """True if something may not be seen, be it in this resource or not."""
+        return self.has_exceptions or not self.classes.issuperset(CLASSES)
 
 
 def redact(resource: Resource, view: View, *, of_class: str) -> Resource | None:

@@ -241,6 +241,7 @@ class Gate:
             sees=lambda reference: self.sees_reference(session, reference),
             patients=patients_of(resource, bases=self.place.bases),
             bases=self.place.bases,
+            has_exceptions=any(self.allowance(session, key).by_resource for key in keys),
         )
 
     def _marks(self, session: Session, version: ResourceVersion) -> tuple[str, ...]:

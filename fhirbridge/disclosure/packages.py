@@ -143,6 +143,7 @@ def _reduced(entries: list[JsonObject], permitted: _Permitted, patient_id: str) 
                 sees=lambda _: True,
                 patients=frozenset({f"Patient/{patient_id}"}),
                 hidden=hidden,
+                has_exceptions=permitted.of_entry(entry).by_resource,
             )
             smaller = redact(resource, view, of_class=stored_class(resource))
             if smaller is not None:

@@ -107,6 +107,20 @@ def test_what_an_exception_leaves_is_whole_marked_and_accounted_for(record: Stor
     assert told == [((), True), (("Consent/c1",), False), (("Consent/c1",), False)]
 
 
+def test_no_text_tells_that_a_reference_was_taken_out(record: Store) -> None:
+    sign(record, NO_HIV)
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">as its author put it</div>'
+    own = {"text": {"status": "additional", "div": div}}
+    record.put(
+        visit("c", "I10", **own),
+        visit("d", "I10", **own, reasonReference=[{"reference": "Condition/hiv"}]),
+    )
+
+    bodies = [record.get(f"Appointment/{name}").body for name in ("c", "d")]
+
+    assert bodies[0] == {**bodies[1], "id": "c"}
+
+
 def test_no_search_finds_an_element_that_an_exception_withholds(record: Store) -> None:
     no_reason = {"type": "deny", "class": [{"code": "diagnosis"}], "code": [coded("Z59.0")]}
     sign(record, no_reason)
