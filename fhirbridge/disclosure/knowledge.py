@@ -29,6 +29,11 @@ class Knowledge:
     birth_date: date | None = None
     recipients: Mapping[str, Recipient] = field(default_factory=dict)
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The references by which consents name actors, whoever is stored."""
+        return _named(self.consents)
+
     def next_change(self, after: datetime) -> datetime | None:
         """When the next consent begins or ends; None if nothing will change by itself."""
         moments = [
@@ -138,17 +143,21 @@ def _recipients(
     session: Session, custodian_id: int, written: tuple[WrittenConsent, ...]
 ) -> Mapping[str, Recipient]:
     """Organizations that consents refer to, as far as they are stored here."""
-    named = {
+    named = _named(written)
+    if not named:
+        return MappingProxyType({})
+    found = consents.current(session, custodian_id, map(key_of, sorted(named)))
+    return MappingProxyType({name: recipient_in(json.loads(found[name])) for name in found})
+
+
+def _named(written: tuple[WrittenConsent, ...]) -> frozenset[str]:
+    return frozenset(
         actor.reference
         for consent in written
         for provision in consent.provisions
         for actor in provision.actors
         if actor.reference
-    }
-    if not named:
-        return MappingProxyType({})
-    found = consents.current(session, custodian_id, map(key_of, sorted(named)))
-    return MappingProxyType({name: recipient_in(json.loads(found[name])) for name in found})
+    )
 
 
 def recipient_in(resource: Json) -> Recipient:

@@ -11,7 +11,8 @@ from typing import TypeAlias
 from fhirbridge.disclosure import cursors, per_hit
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.leaving import leaving
-from fhirbridge.disclosure.scope import Memory, asking, scope_of
+from fhirbridge.disclosure.memory import Memory
+from fhirbridge.disclosure.scope import asking, scope_of
 from fhirbridge.disclosure.trail import Trail
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.search.query import CURSOR, SearchQuery
@@ -50,7 +51,7 @@ def run(
         trail.note(session, (*page.matches, *page.included))
         return page
     gate = asking(gate, query)
-    asked = _Asked(session, gate, query, scope_of(session, gate, query, memory=memory))
+    asked = _Asked(session, gate, query, scope_of(session, gate, query, memory))
     if query.count == 0 or query.summary == "count":
         return SearchPage((), asked.count(), "")
     found, following = asked.page()
@@ -66,11 +67,12 @@ def run(
 
 
 def matches(
-    session: Session, gate: Gate, query: SearchQuery, *, limit: int
+    session: Session, gate: Gate, query: SearchQuery, memory: Memory, *, limit: int
 ) -> list[ResourceVersion]:
     """Up to `limit` matches, as they are stored: those that the caller may see."""
     gate = asking(gate, query)
-    asked = _Asked(session, gate, replace(query, includes=()), scope_of(session, gate, query))
+    scope = scope_of(session, gate, query, memory)
+    asked = _Asked(session, gate, replace(query, includes=()), scope)
     return [hit.stored for hit in islice(asked.every(), limit)]
 
 

@@ -49,7 +49,7 @@ def _found(unit: Unit, context: Context, wanted: SearchQuery) -> list[str]:
     """The ids of at most two matches."""
     if context.gate.is_open:
         return search.match_ids(unit.session, wanted, custodian_id=unit.custodian_id)
-    found = pages.matches(unit.session, context.gate, wanted, limit=2)
+    found = pages.matches(unit.session, context.gate, wanted, context.memory, limit=2)
     return [version.resource_id for version in found]
 
 

@@ -15,7 +15,7 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.disclosure.caller import OWN, Caller
 from fhirbridge.disclosure.gate import Gate, Place
 from fhirbridge.disclosure.leaving import leaving
-from fhirbridge.disclosure.scope import Memory, memory_of
+from fhirbridge.disclosure.memory import Memory, memory_of
 from fhirbridge.disclosure.trail import Trail
 from fhirbridge.interactions.messages import FhirRequest, FhirResponse
 from fhirbridge.interactions.stored_terms import StoredTerms

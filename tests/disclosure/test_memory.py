@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from fhirbridge import bridge as bridges
+from fhirbridge.config import Settings
 from fhirbridge.consent.classes import CLASSES
 from fhirbridge.consent.labels import ACT_CODE, ICD10CM
 from fhirbridge.jsontypes import Resource
 from fhirbridge.operations import consents
+from tests.disclosure.conftest import NOW
 from tests.disclosure.support import CLINIC, STRANGER, Store, caller
 from tests.unit.consent.support import consent
 
@@ -90,3 +93,52 @@ def test_an_emergency_opens_no_search_where_single_resources_are_decided(store: 
 
     assert store.get("Condition", doctor).references == ["Condition/c-1"]
     assert store.get("Condition/c-3", doctor).status == 200
+
+
+def test_a_consent_that_becomes_another_patients_opens_nothing_of_the_first(store: Store) -> None:
+    signed(store)
+    store.put(condition("c-2", subject={"reference": "Patient/p2"}))
+    before = store.get("Condition").references
+
+    made = {**store.own("GET", "Consent/c1").body, "patient": {"reference": "Patient/p2"}}
+    store.put(made)
+    consents.attest(store.bridge, "c1", by="officer", confirmed=frozenset())
+
+    assert before == ["Condition/c-1"]
+    assert store.get("Condition").references == ["Condition/c-2"]
+
+
+def test_a_consent_opens_and_ends_by_itself(database_url: str) -> None:
+    at = [NOW]
+    bridge = bridges.build(Settings(auth="none", database_url=database_url), now=lambda: at[0])
+    store = Store(bridge)
+    whole = consent(classes=CLASSES)["provision"]
+    signed(store, provision={**whole, "period": {"start": "2026-06-03", "end": "2026-06-05"}})
+    found = []
+    for day in (1, 3, 4, 6):
+        at[0] = NOW.replace(day=day)
+        found.append(store.get("Condition").references)
+    bridge.close()
+
+    assert found == [[], ["Condition/c-1"], ["Condition/c-1"], []]
+
+
+def test_what_was_taken_back_was_never_known(store: Store) -> None:
+    """The numbers of what was undone are given again: nothing is known as of them."""
+    signed(store)
+    changed = {**store.own("GET", "Consent/c1").body, "dateTime": "2026-01-11T10:00:00Z"}
+    store.put(changed)  # a version that nobody attested
+    nobody = {"resourceType": "Patient"}
+    stray = condition("c-9", encounter={"reference": "Encounter/none"})
+    entries = [
+        *({"resource": nobody, "request": {"method": "POST", "url": "Patient"}} for _ in range(3)),
+        {"resource": stray, "request": {"method": "POST", "url": "Condition"}},
+        {"request": {"method": "GET", "url": "Condition"}},
+    ]
+    before = store.get("Condition").references
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    refused = store.ask("POST", "", bundle)
+    consents.attest(store.bridge, "c1", by="officer", confirmed=frozenset())
+
+    assert (before, refused.status) == ([], 422), refused.body
+    assert store.get("Condition").references == ["Condition/c-1"]

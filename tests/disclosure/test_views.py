@@ -14,7 +14,7 @@ from fhirbridge.config import Settings
 from fhirbridge.consent.classes import CLASSES
 from fhirbridge.consent.policy import load_policy
 from fhirbridge.consent.recipient import Recipient
-from fhirbridge.disclosure.scope import memory_of
+from fhirbridge.disclosure.memory import memory_of
 from fhirbridge.disclosure.views import Grounds, View, Views
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.operations import consents
