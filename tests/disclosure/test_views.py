@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,10 +52,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    bridge = bridges.build(
-        Settings(auth="none", database_url=f"sqlite:///{tmp_path / 'views.db'}"), now=clock
-    )
+def store(database_url: str, clock: Clock) -> Iterator[Store]:
+    bridge = bridges.build(Settings(auth="none", database_url=database_url), now=clock)
     yield Store(bridge)
     bridge.close()
 
@@ -170,7 +167,7 @@ def bare(body: JsonObject) -> JsonObject:
     return {name: value for name, value in body.items() if name not in ("id", "meta", "timestamp")}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_an_answer_is_the_same_with_and_without_memory(
     store: Store, clock: Clock, seed: int
 ) -> None:
