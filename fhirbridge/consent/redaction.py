@@ -60,7 +60,7 @@ def redact(resource: Resource, view: View, *, of_class: str) -> Resource | None:
     withheld = frozenset(
         name for name, each in everywhere(of_class).items() if not view.permits(each)
     )
-    kept = _without_names(resource, withheld) if withheld else resource
+    kept = _without_names(resource, withheld) if _has_any(resource, withheld) else resource
     kept = _without_elements(kept, element_classes(resource_type, of_class), view)
     if hidden:
         inside = [each for each in kept["contained"] if f"#{each.get('id')}" not in hidden]
@@ -111,6 +111,21 @@ def _without_elements(resource: Resource, classes: Mapping[str, str], view: View
         rest = {key: value for key, value in kept.items() if key != name}
         kept = {**rest, name: left} if left else rest
     return kept
+
+
+def _has_any(resource: Resource, names: frozenset[str]) -> bool:
+    """Whether elements of these names are there, at any depth."""
+    if not names:
+        return False
+    names |= {f"_{name}" for name in names}
+    waiting: list[Json] = [resource]
+    for node in waiting:  # which grows
+        if isinstance(node, dict):
+            if not names.isdisjoint(node):
+                return True
+            node = node.values()
+        waiting += [child for child in node if isinstance(child, dict | list)]
+    return False
 
 
 def _without_names(value: Json, names: frozenset[str]) -> Json:
@@ -214,6 +229,9 @@ class _Stripping:
         kept: JsonObject = {}
         changed = False
         for name, child in value.items():
+            if not isinstance(child, dict | list):
+                kept[name] = child
+                continue
             element = elements.get(name)
             new = child if element is None else self._child(child, element)
             changed = changed or new is not child
