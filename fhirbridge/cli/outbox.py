@@ -214,7 +214,8 @@ def _how(attempt: JsonObject) -> str:
     """One attempt in a line: way, look-up, counts, error, what to do."""
     parts = [attempt["rung"]] if attempt.get("rung") else []
     if attempt.get("decision"):
-        parts.append(f"{attempt['decision']}, by {attempt['by'] or 'somebody'}")
+        why = f": {attempt['reason']}" if attempt.get("reason") else ""
+        parts.append(f"{attempt['decision']}, by {attempt['by'] or 'somebody'}{why}")
     if attempt.get("looked"):
         parts.append(f"looked: {attempt['looked']}")
     if "created" in attempt:

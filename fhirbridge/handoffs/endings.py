@@ -19,7 +19,9 @@ from fhirbridge.workflow.retry import Chance, Policy, next_attempt_at, wait_seco
 from fhirbridge.workflow.words import DeliveryState
 
 # neither tells anything about the partner
-_OURS = frozenset({"consent-changed", "lease-lost", "fault-of-ours", "paper-only"})
+_OURS = frozenset(
+    {"consent-changed", "lease-lost", "fault-of-ours", "paper-only", "cannot-look-up"}
+)
 _BAD_ENDS = (
     DeliveryState.DEAD,
     DeliveryState.REFUSED,

@@ -79,6 +79,15 @@ def test_what_needs_a_person_is_never_sent_again_by_itself(bridge: Bridge, ehr: 
     assert [one.kind for one in view.list_alerts(bridge)] == ["delivery-needs-person"]
 
 
+def test_what_cannot_be_looked_up_does_not_count_as_a_partner_that_is_down(
+    bridge: Bridge, ehr: Ehr
+) -> None:
+    for name in ("blind1", "blind2"):  # each a lost answer, and a look-up that is not possible
+        assert lose(bridge, ehr, name).row.state is DeliveryState.NEEDS_PERSON
+
+    assert [one.kind for one in view.list_alerts(bridge)] == ["delivery-needs-person"]
+
+
 def test_anyway_goes_on_after_what_is_known_to_be_there(bridge: Bridge, ehr: Ehr) -> None:
     lost = lose(bridge, ehr, "anyway")
 
