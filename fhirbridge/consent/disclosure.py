@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from fhirbridge.consent.labels import Labels
 from fhirbridge.consent.recipient import Recipient
+from fhirbridge.fhir.primitives import Bounds
 
 _NOBODY: Mapping[str, Recipient] = MappingProxyType({})
 
@@ -29,7 +30,7 @@ class Disclosure:
     labels: Labels | None = None
     codes: frozenset[tuple[str, str]] = frozenset()
     references: frozenset[str] = frozenset()
-    recorded_at: datetime | None = None
+    recorded: Bounds | None = None  # the time that the data is about
     birth_date: date | None = None
     recipients: Mapping[str, Recipient] = field(default_factory=lambda: _NOBODY)
     reason: str = ""

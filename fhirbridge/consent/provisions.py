@@ -118,9 +118,10 @@ class Provision:
         if self.data:
             yield "data", max(_data(each, disclosure) for each in self.data)
         if self.data_period is not None:
-            at = disclosure.recorded_at
-            inside = at is not None and self.data_period.start <= at < self.data_period.end
-            yield "dataPeriod", Match.MAYBE if at is None else Match(2 * inside)
+            of_data = disclosure.recorded
+            inside = of_data is not None and self.data_period.contains(of_data)
+            apart = of_data is not None and not self.data_period.overlaps(of_data)
+            yield "dataPeriod", Match.YES if inside else Match.NO if apart else Match.MAYBE
 
     def match(self, disclosure: Disclosure) -> Match:
         """How surely all of its own conditions hold."""

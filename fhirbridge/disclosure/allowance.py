@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
 
 from fhirbridge.consent.classes import CLASSES, CONSENT, COUNSELING_NOTES, parts
@@ -15,11 +15,16 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.knowledge import Knowledge
 from fhirbridge.fhir import references
-from fhirbridge.fhir.primitives import bounds
+from fhirbridge.fhir.primitives import Bounds, bounds
 from fhirbridge.fhir.references import Reference
 from fhirbridge.jsontypes import Resource
+from fhirbridge.search.parameter_types.date import BEGINNING, DateValue
+from fhirbridge.search.values import extract
+from fhirbridge.storage.instants import from_millis, to_millis
 
 _MANY = 20_000
+# Search parameters of dates that no treatment has.
+_LIFE = (".birthdate", ".death-date")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _LESS_TO_MORE: tuple[Redisclosure, ...] = ("none", "contractors", "consent", "hipaa")
 
@@ -167,7 +172,7 @@ def of_resource(
     `bases` are the addresses of this server; `named` are `Type/id` of what a resource refers to by
     the addresses of a Bundle.
     """
-    updated = resource.get("meta", {}).get("lastUpdated")
+    asks_for_time = any(each.data_period for one in known.consents for each in one.provisions)
     found = (references.parse_element(each.reference) for each in references.walk(resource))
     about = replace(
         asked,
@@ -180,7 +185,7 @@ def of_resource(
             for each in found
             if each.text in named or _is_here(each, bases)
         ),
-        recorded_at=bounds(updated, asked.at.tzinfo).start if updated and asked.at.tzinfo else None,
+        recorded=_time_of(resource, asked.at) if asks_for_time else None,
     )
     return allowance_of(known, about, policy)
 
@@ -189,3 +194,20 @@ def _is_here(reference: Reference, bases: tuple[str, ...]) -> bool:
     return bool(reference.resource_id) and any(
         references.is_local(reference, base) for base in ("", *bases)
     )
+
+
+def _time_of(resource: Resource, at: datetime) -> Bounds | None:
+    """From the first to the last of the times that it tells of, or when it was stored."""
+    zone = at.tzinfo or UTC
+    dates = [
+        each.value
+        for each in extract(resource, timezone=zone)
+        if isinstance(each.value, DateValue) and not each.parameter.endswith(_LIFE)
+    ]
+    if not dates:
+        updated = resource.get("meta", {}).get("lastUpdated")
+        return bounds(updated, zone) if updated else None
+    first, last = min(each.low for each in dates), max(each.high for each in dates)
+    now = max(first + 1, to_millis(at))  # what goes on lasts until now
+    start = datetime.min.replace(tzinfo=UTC) if first == BEGINNING else from_millis(first)
+    return Bounds(start, from_millis(min(last + 1, now)))

@@ -66,6 +66,14 @@ class Bounds:
     start: datetime
     end: datetime
 
+    def contains(self, other: "Bounds") -> bool:
+        """True if all of the other one lies in this one."""
+        return self.start <= other.start and other.end <= self.end
+
+    def overlaps(self, other: "Bounds") -> bool:
+        """True if they have an instant in common."""
+        return self.start < other.end and other.start < self.end
+
 
 def is_id(text: str) -> bool:
     """True for a valid logical id of a resource."""

@@ -193,3 +193,28 @@ def test_only_one_consent_for_all_three_purposes_lets_hipaa_rule(record: Store, 
 
     assert ("NORDSCLCD" in {each["code"] for each in found}) == (how != "one")
     assert (sent(record, "Appointment/a").redisclosure == "hipaa") == (how == "one")
+
+
+@pytest.mark.parametrize(
+    ("dates", "permit", "deny"),
+    [
+        ({"onsetDateTime": "2019-05"}, False, True),
+        ({"onsetDateTime": "2024-05-01"}, True, False),
+        ({"onsetDateTime": "2019", "recordedDate": "2024-05-01"}, False, False),
+        ({"onsetPeriod": {"end": "2024-05-01"}}, False, False),
+        ({"onsetPeriod": {"start": "2024-05-01"}}, True, False),
+    ],
+    ids=["before", "inside", "both", "until", "since"],
+)
+def test_data_of_a_time_is_what_tells_of_that_time(
+    record: Store, dates: JsonObject, permit: bool, deny: bool
+) -> None:
+    """When it was stored tells nothing: records of long ago are imported today."""
+    condition = {"resourceType": "Condition", "subject": P1, "code": coded("I10")}
+    record.put({**condition, "id": "timed", **dates})
+    since = {"dataPeriod": {"start": "2023-01-01"}}
+
+    sign(record, provision={**consent(classes=CLASSES)["provision"], **since})
+    assert (record.get("Condition/timed").status == 200) == permit
+    sign(record, {"type": "deny", **since})
+    assert (record.get("Condition/timed").status == 200) == deny
