@@ -30,9 +30,16 @@ from fhirbridge.storage import documents as stored
     help="What it is disclosed for.",
 )
 @click.option("--with-past", is_flag=True, help="Send the sessions that are over too.")
+@click.option("--again", is_flag=True, help="Ask a partner anew that declined or ended it.")
 @click.option("--json", "as_json", is_flag=True, help="Receipt or plan as JSON.")
 def command(
-    source: str, partner: str, dry_run: bool, purpose: str, with_past: bool, as_json: bool
+    source: str,
+    partner: str,
+    dry_run: bool,
+    purpose: str,
+    with_past: bool,
+    again: bool,
+    as_json: bool,
 ) -> None:
     """Hand a document over to PARTNER: a file, or a stored one by its record id.
 
@@ -52,10 +59,11 @@ def command(
             )
         if dry_run:
             outgoing = outgoing_of(prepared, with_past=with_past)
-            _show_plan(preview(bridge, partner, outgoing, purpose=purpose), as_json=as_json)
+            made = preview(bridge, partner, outgoing, purpose=purpose, again=again)
+            _show_plan(made, as_json=as_json)
         else:
             receiving = Receiving(bridge, prepared, with_past=with_past)
-            receipt = hand_over(bridge, partner, receiving, purpose=purpose)
+            receipt = hand_over(bridge, partner, receiving, purpose=purpose, again=again)
             _show_receipt(receipt, as_json=as_json)
     finally:
         bridge.close()

@@ -14,7 +14,7 @@ from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.fhir import bundles, references
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState, read_task
+from fhirbridge.workflow.words import BSER_STATUS, REFERRAL, Profile, ReferralState, read_task
 
 TASK_CODES = "http://hl7.org/fhir/CodeSystem/task-code"
 Entries = Mapping[str, Resource]
@@ -25,7 +25,8 @@ class Outgoing:
     """What a document gives to a handoff. `bundle` is its conversion, a transaction Bundle.
 
     `withdrawn` are stored resources of items that the document no longer has: they reach the
-    partners that hold them. `with_past`: the sessions that are over were asked for too.
+    partners that hold them. `with_past`: the sessions that are over were asked for too. `round`
+    counts how often the same partner was asked anew, after it had declined or ended it.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Outgoing:
     bundle: Resource
     withdrawn: tuple[Resource, ...] = ()
     with_past: bool = False
+    round: int = 0
 
     def withdrawals(self) -> Resource:
         """The withdrawn resources as a Bundle, linked like the conversion: by `urn:uuid:`."""
@@ -78,11 +80,12 @@ class Package:
 
 
 def handoff_id(namespace: UUID, outgoing: Outgoing, partner: str) -> str:
-    """The id of the handoff of a document to a partner: always the same for the same two."""
-    name = "\n".join(
-        ("handoff", outgoing.kind, outgoing.source_system, outgoing.record_id, partner)
-    )
-    return str(uuid5(namespace, name))
+    """The id of the handoff of a document to a partner: always the same for the same two and the
+    same round."""
+    named = ["handoff", outgoing.kind, outgoing.source_system, outgoing.record_id, partner]
+    if outgoing.round:
+        named.append(str(outgoing.round))
+    return str(uuid5(namespace, "\n".join(named)))
 
 
 def pack(
@@ -119,13 +122,16 @@ def pack(
     }
     # the tasks of a plan are other work, such as reconciling medication
     task_url = _first(entries, "Task") if outgoing.kind == "referral" else ""
-    if task_url and entries[task_url].get("status") == "draft":
+    own = entries[task_url] if task_url else {}
+    # the same is asked of everybody: by whom, by when, how urgently, with which papers
+    asked = {name: own[name] for name in _ASKED if name in own}
+    if own.get("status") == "draft":
         raise InvalidContent(
             Issue("business-rule", "The referral is a draft; give it the status sent first.")
         )
     if task_url and another:
         bundle["entry"] = [e for e in bundle["entry"] if e["fullUrl"] != task_url]
-        bundle["entry"] = _for_another(bundle["entry"], task_url, focus)
+        bundle["entry"] = _for_another(bundle["entry"], task_url, focus, asked)
         task_url = ""
     if task_url:
         bundle["entry"] = [_in_words_of(profile, e, task_url) for e in bundle["entry"]]
@@ -141,6 +147,7 @@ def pack(
             partner=partner,
             now=now,
         )
+        task |= asked
         task["id"] = task_url.removeprefix("urn:uuid:")
         task["text"] = narrate(task)
         search = f"identifier={quote(base, safe=':/')}/handoff|{handoff}"
@@ -162,11 +169,17 @@ def _in_words_of(profile: Profile, entry: JsonObject, task_url: str) -> JsonObje
     return {**entry, "resource": said}
 
 
+_ASKED = ("requester", "priority", "restriction", "input")
 _PLACES = ("Organization", "HealthcareService", "Endpoint", "PractitionerRole")
 
 
-def _for_another(listed: list[JsonObject], task_url: str, focus: str) -> list[JsonObject]:
-    """The entries without the first recipient: its Task, its name on the order, its places."""
+def _for_another(
+    listed: list[JsonObject], task_url: str, focus: str, asked: JsonObject
+) -> list[JsonObject]:
+    """The entries without the first recipient: its Task, its name on the order, its places.
+
+    `asked` are the elements that the Task of this recipient has in common with the first.
+    """
     entries = []
     for entry in listed:
         resource = entry["resource"]
@@ -179,8 +192,8 @@ def _for_another(listed: list[JsonObject], task_url: str, focus: str) -> list[Js
     while True:
         linked = {
             str(found.reference.get("reference"))
-            for entry in entries
-            for found in references.walk(entry["resource"])
+            for resource in (*(entry["resource"] for entry in entries), _task_of(asked))
+            for found in references.walk(resource)
         }
         orphans = [
             entry
@@ -190,6 +203,10 @@ def _for_another(listed: list[JsonObject], task_url: str, focus: str) -> list[Js
         if not orphans:
             return entries
         entries = [entry for entry in entries if entry not in orphans]
+
+
+def _task_of(elements: JsonObject) -> Resource:
+    return {"resourceType": "Task", **elements}
 
 
 def _first(entries: Entries, resource_type: str) -> str:
@@ -234,6 +251,9 @@ def _task(
         "authoredOn": to_instant(now),
         "owner": {"display": partner},
     }
+    if profile == "bser":
+        code = REFERRAL[ReferralState.SENT].business_status
+        task["businessStatus"] = {"coding": [{"system": BSER_STATUS, "code": code}]}
     if requester:
         task["requester"] = {"reference": requester}
     return task

@@ -1,5 +1,7 @@
 """A document as what goes out in a handoff: a new one, received on the way, or a stored one."""
 
+from dataclasses import replace
+
 from fhirbridge.bridge import Bridge
 from fhirbridge.conversion.packet import Outgoing
 from fhirbridge.documents.receive import Prepared, receive
@@ -46,7 +48,8 @@ def outgoing_again(bridge: Bridge, handoff: HandoffRow) -> Outgoing | None:
         return None
     data = wire.parse(known.content)
     with_past = bool(handoff.details.get("past"))
-    return outgoing_of(prepare_as(bridge, kind, data), withdrawn, with_past=with_past)
+    made = outgoing_of(prepare_as(bridge, kind, data), withdrawn, with_past=with_past)
+    return replace(made, round=int(handoff.details.get("round") or 0))
 
 
 def _withdrawn(bridge: Bridge, session: Session, document_id: int) -> tuple[Resource, ...]:

@@ -49,6 +49,11 @@ def quarantined(
     alerts.raise_once(session, bridge.custodian.id, alert)
 
 
+def not_told(bridge: Bridge, session: Session, handoff: HandoffRow) -> None:
+    """A partner was not told of a withdrawal, and will not be by machine."""
+    alerts.raise_once(session, bridge.custodian.id, _alert(bridge, handoff, "withdrawal-not-told"))
+
+
 def moved(
     bridge: Bridge,
     session: Session,

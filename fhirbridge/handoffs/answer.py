@@ -20,14 +20,14 @@ from fhirbridge.fhir.validation import check
 from fhirbridge.handoffs.events import Event, take
 from fhirbridge.handoffs.referrals import resolve
 from fhirbridge.handoffs.tasks import circumstances, read, with_state
-from fhirbridge.handoffs.withdrawing import withdraw_there
+from fhirbridge.handoffs.withdrawing import withdraw
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.storage import handoffs, resources
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 from fhirbridge.workflow.reasons import REASONS
-from fhirbridge.workflow.transitions import INITIATOR, RECIPIENT, Actor, actors_of, next_states
+from fhirbridge.workflow.transitions import RECIPIENT, actors_of, next_states
 from fhirbridge.workflow.words import Profile, ReferralState
 
 Action = Literal[
@@ -106,8 +106,9 @@ def answer(bridge: Bridge, handoff_id: str, given: Answer) -> Answered:
     """
     _check(given)
     handoff_id = resolve(bridge, handoff_id)
+    withdrawn = None
     if given.action == "withdraw":
-        withdraw_there(bridge, handoff_id, by_text=given.text)
+        withdrawn = withdraw(bridge, handoff_id, text=given.text, by=given.by)
     with bridge.database.transaction() as session:
         handoff = handoffs.get(session, bridge.custodian.id, handoff_id, locked=True)
         if handoff is None:
@@ -120,7 +121,7 @@ def answer(bridge: Bridge, handoff_id: str, given: Answer) -> Answered:
             words = "The partner answers this one; to enter it by hand, say how it was `heard`."
             raise Conflict(Issue("conflict", words))
         profile: Profile = handoff.details.get("profile") or "base"
-        target = _target(handoff, given, profile, INITIATOR if ours else RECIPIENT)
+        target = withdrawn or _target(handoff, given, profile)
         current = read(session, bridge, str(handoff.details.get("taskHere") or ""))
         if current is None:
             raise NotFound(Issue("not-found", "The Task of this referral is not stored here."))
@@ -156,12 +157,14 @@ def _check(given: Answer) -> None:
         raise InvalidContent(*faults)
 
 
-def _target(
-    handoff: HandoffRow, given: Answer, profile: Profile, actors: frozenset[Actor]
-) -> ReferralState:
+def _target(handoff: HandoffRow, given: Answer, profile: Profile) -> ReferralState:
     state, target = ReferralState(handoff.status), _TARGETS[given.action]
-    if not actors_of(state, target, profile) & actors:
-        possible = sorted(one.value for one in next_states(state, profile))
+    if not actors_of(state, target, profile) & RECIPIENT:
+        possible = sorted(
+            one.value
+            for one in next_states(state, profile)
+            if actors_of(state, one, profile) & RECIPIENT
+        )
         words = f"A referral that is {state.value} cannot become {target.value}"
         words += f", but {', '.join(possible)}." if possible else "; it has ended."
         raise Conflict(Issue("conflict", words))

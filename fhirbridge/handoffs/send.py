@@ -12,6 +12,7 @@ from fhirbridge.handoffs import closing, partners
 from fhirbridge.handoffs.consenting import PURPOSE, check, gate_to, learn_from, purpose_of
 from fhirbridge.handoffs.held import held_by
 from fhirbridge.handoffs.package import code_of, sealed
+from fhirbridge.handoffs.rounds import in_round
 from fhirbridge.handoffs.staying import Stay, what_stays
 from fhirbridge.handoffs.tasks import keep_task
 from fhirbridge.jsontypes import JsonObject, Resource
@@ -38,20 +39,23 @@ class Receipt:
     replaced: int = 0
 
 
-def hand_over(bridge: Bridge, partner_name: str, receive: Receive, *, purpose: str = "") -> Receipt:
+def hand_over(
+    bridge: Bridge, partner_name: str, receive: Receive, *, purpose: str = "", again: bool = False
+) -> Receipt:
     """Take a document in and enqueue it for a partner, together or not at all.
 
     `receive` stores the document inside the transaction it is given and returns what goes out.
     The same version for the same partner is enqueued once; a newer one replaces an older one of
-    which nothing was sent. `purpose` is a code of v3-ActReason, treatment for "". Raises NotFound
-    for an unknown partner, InvalidContent for such a purpose, Conflict if this version is on its
-    way for another one, and Forbidden with the reasons if the patient's consents do not permit it:
-    then nothing is stored.
+    which nothing was sent. `purpose` is a code of v3-ActReason, treatment for "". `again` asks a
+    partner anew that declined or ended it: a new handoff with a Task of its own on the same order.
+    Raises NotFound for an unknown partner, InvalidContent for such a purpose, Conflict if this
+    version is on its way for another one or is asked again while it is open, and Forbidden with the
+    reasons if the patient's consents do not permit it: then nothing is stored.
     """
     purpose = purpose_of(purpose)
     with bridge.database.transaction() as session:
         partner = partners.load(session, bridge, partner_name)
-        outgoing = receive(session)
+        outgoing = in_round(session, bridge, partner, receive(session), again=again)
         packed = package(session, bridge, partner, outgoing)
         check(session, bridge, partner, packed.bundle, purpose=purpose)
         identity = handoff_id(bridge.custodian.namespace, outgoing, partner.name)
@@ -79,7 +83,8 @@ def hand_over(bridge: Bridge, partner_name: str, receive: Receive, *, purpose: s
             ReferralState.SENT.value,
             now,
             now,
-            details={**details, **_facts(packed), "past": outgoing.with_past},
+            details={**details, **_facts(packed, partner), "past": outgoing.with_past}
+            | ({"round": outgoing.round} if outgoing.round else {}),
         )
         handoffs.put(session, custodian_id, row)
         closing.sent_on(bridge, session, row)
@@ -119,7 +124,7 @@ def stamped_policy(partner: Partner, version: int) -> JsonObject:
     }
 
 
-def _facts(packed: Package) -> JsonObject:
+def _facts(packed: Package, partner: Partner) -> JsonObject:
     """What following and the clocks need to know; ids and codes only."""
     resources_by_url = {e.full_url: e.resource for e in bundles.entries_of(packed.bundle)}
     task, focus = resources_by_url[packed.task] or {}, resources_by_url[packed.focus] or {}
@@ -129,6 +134,7 @@ def _facts(packed: Package) -> JsonObject:
         if str(one.get("url", "")).endswith("/sla-hours")
     ]
     return {
+        "profile": partner.profile,
         "task": packed.task,
         "focus": packed.focus,
         "patient": packed.patient,
@@ -166,7 +172,14 @@ class Preview:
         }
 
 
-def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing, *, purpose: str = "") -> Preview:
+def preview(
+    bridge: Bridge,
+    partner_name: str,
+    outgoing: Outgoing,
+    *,
+    purpose: str = "",
+    again: bool = False,
+) -> Preview:
     """The plan that sending this document now would follow; nothing is stored or sent.
 
     Raises InvalidContent and Forbidden like `hand_over`.
@@ -174,6 +187,7 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing, *, purpose: s
     purpose = purpose_of(purpose)
     with bridge.database.read() as session:
         partner = partners.load(session, bridge, partner_name)
+        outgoing = in_round(session, bridge, partner, outgoing, again=again)
         packed = package(session, bridge, partner, outgoing)
         bundle = packed.bundle
         found = check(session, bridge, partner, bundle, purpose=purpose, is_stored=False)
@@ -209,6 +223,7 @@ def preview(bridge: Bridge, partner_name: str, outgoing: Outgoing, *, purpose: s
 def planned_bundle(bridge: Bridge, partner: Partner, outgoing: Outgoing) -> Resource:
     """What a document would be to this partner, sealed, whatever consents say; nothing is sent."""
     with bridge.database.read() as session:
+        outgoing = in_round(session, bridge, partner, outgoing)
         packed = package(session, bridge, partner, outgoing)
     return sealed(
         bridge,
@@ -251,7 +266,7 @@ def package(session: Session, bridge: Bridge, partner: Partner, outgoing: Outgoi
         handoff=identity,
         namespace=namespace,
         base=base,
-        partner=partner.name,
+        partner=partner.recipient.name if partner.recipient else partner.name,
         profile=partner.profile,
         held=held.keys(),
         now=bridge.now(),

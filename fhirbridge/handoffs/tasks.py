@@ -17,9 +17,7 @@ from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 from fhirbridge.workflow.known import tokens
-from fhirbridge.workflow.words import REFERRAL, Profile, ReferralState
-
-BSER_STATUS = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
+from fhirbridge.workflow.words import BSER_STATUS, REFERRAL, Profile, ReferralState
 
 
 def circumstances(bridge: Bridge, content_class: str = "treatment-plan") -> Circumstances:

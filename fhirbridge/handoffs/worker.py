@@ -17,6 +17,7 @@ from fhirbridge.handoffs.expiry import expire
 from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.follow import CLOSED, Followed, follow_next
 from fhirbridge.handoffs.subscribe import renew_next
+from fhirbridge.handoffs.withdrawing import tell_next
 from fhirbridge.storage import handoffs, outbox
 
 _IDLE_SECONDS = 1.0  # other processes enqueue without telling us
@@ -57,11 +58,14 @@ def drain(bridge: Bridge, *, crew: Crew | None = None, heard: Heard = _say_nothi
 
 
 def _look(bridge: Bridge, heard: Heard, *, due_by: datetime | None = None) -> bool:
-    """Look at the Task whose turn it is, renew what partners tell us. False if none is due."""
+    """Look at the Task whose turn it is, tell of a withdrawal, renew what partners tell us.
+
+    False if nothing is due.
+    """
     followed = follow_next(bridge, due_by=due_by)
     if followed is not None:
         heard(followed)
-    return any((followed, renew_next(bridge)))
+    return any((followed, tell_next(bridge), renew_next(bridge)))
 
 
 def _attend(bridge: Bridge) -> bool:

@@ -39,9 +39,12 @@ def known_as(session: Session, custodian_id: int, keys: Iterable[str]) -> list[s
     return list(session.execute(query).scalars()) if wanted else []
 
 
-def forget(session: Session, custodian_id: int, key: str) -> None:
-    """No handoff is known under this key any more."""
-    session.execute(sa.delete(handoff_keys).where(_k.custodian_id == custodian_id, _k.key == key))
+def forget(session: Session, custodian_id: int, key: str, *, handoff_id: str = "") -> None:
+    """No handoff, or not this one, is known under this key any more."""
+    known = (_k.custodian_id == custodian_id) & (_k.key == key)
+    if handoff_id:
+        known &= _k.handoff_id == handoff_id
+    session.execute(sa.delete(handoff_keys).where(known))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.storage.session import Session
-from fhirbridge.storage.tables import handoffs
+from fhirbridge.storage.tables import handoff_keys, handoffs
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,23 @@ def next_to_follow(
         sa.select(handoffs)
         .where(handoffs.c.custodian_id == custodian_id, handoffs.c.follow_at <= now)
         .where(handoffs.c.task_reference.is_not(None), handoffs.c.status.not_in(closed))
+        .order_by(handoffs.c.follow_at, handoffs.c.id)
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    return _row(row) if row else None
+
+
+def next_known_as(
+    session: Session, custodian_id: int, key: str, *, now: datetime
+) -> HandoffRow | None:
+    """The handoff that is known under this key, and whose turn it is by now."""
+    query = (
+        sa.select(handoffs)
+        .join(handoff_keys, handoff_keys.c.handoff_id == handoffs.c.id)
+        .where(handoffs.c.custodian_id == custodian_id, handoff_keys.c.key == key)
+        .where(handoff_keys.c.custodian_id == custodian_id)
+        .where(handoffs.c.follow_at.is_(None) | (handoffs.c.follow_at <= now))
         .order_by(handoffs.c.follow_at, handoffs.c.id)
         .limit(1)
     )

@@ -105,6 +105,7 @@ _OWN: Mapping[str, JsonObject] = {
         **dict.fromkeys(("recordId", "source", "purpose"), TEXT),
         document={"oneOf": [ref(name) for name in SCHEMA_NAMES.values()]},
         withPast={**YES_NO, "description": "Send the sessions that are over too."},
+        again={**YES_NO, "description": "Ask anew who declined or ended it."},
     ),
     "HandoffReceipt": an_object(
         "handoff delivery state new replaced location issues",

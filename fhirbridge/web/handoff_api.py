@@ -19,7 +19,7 @@ from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation, Paramete
 from fhirbridge.workflow.words import DeliveryState
 
 _PATH, _TAG = "/handoffs", "handoffs"
-_FIELDS = ("partner", "kind", "recordId", "source", "document", "withPast", "purpose")
+_FIELDS = ("partner", "kind", "recordId", "source", "document", "withPast", "purpose", "again")
 
 
 def operations(bridge: Bridge) -> Iterator[Operation]:
@@ -34,7 +34,8 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
         {202: "HandoffReceipt", 200: "HandoffReceipt", **refusals},
         "A stored document (kind, recordId, and source where it is needed), or a new one "
         "(document). It is stored and enqueued together; a delivery process sends it. 202: "
-        "enqueued; 200: this version was on its way to this partner before.",
+        "enqueued; 200: this version was on its way to this partner before. `again` asks a partner "
+        "anew that declined or ended it, with a new Task on the same order.",
         body="HandoffRequest",
     )
     yield Operation(
@@ -72,8 +73,14 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
 def _start(bridge: Bridge, asked: Asked) -> Answer:
     prepared = _document(bridge, asked.body)
     partner = _text(asked.body, "partner")
-    receiving = Receiving(bridge, prepared, with_past=_with_past(asked.body))
-    receipt = send.hand_over(bridge, partner, receiving, purpose=_purpose(asked.body))
+    receiving = Receiving(bridge, prepared, with_past=_flag(asked.body, "withPast"))
+    receipt = send.hand_over(
+        bridge,
+        partner,
+        receiving,
+        purpose=_purpose(asked.body),
+        again=_flag(asked.body, "again"),
+    )
     where = f"{PREFIX}{_PATH}/{receipt.handoff_id}"
     body = {
         "handoff": receipt.handoff_id,
@@ -89,9 +96,11 @@ def _start(bridge: Bridge, asked: Asked) -> Answer:
 
 def _plan(bridge: Bridge, asked: Asked) -> Answer:
     prepared = _document(bridge, asked.body)
-    outgoing = outgoing_of(prepared, with_past=_with_past(asked.body))
+    outgoing = outgoing_of(prepared, with_past=_flag(asked.body, "withPast"))
     partner, purpose = _text(asked.body, "partner"), _purpose(asked.body)
-    return Answer(200, send.preview(bridge, partner, outgoing, purpose=purpose).to_json())
+    again = _flag(asked.body, "again")
+    made = send.preview(bridge, partner, outgoing, purpose=purpose, again=again)
+    return Answer(200, made.to_json())
 
 
 def _list(bridge: Bridge, asked: Asked) -> Answer:
@@ -132,10 +141,10 @@ def _document(bridge: Bridge, body: JsonObject) -> Prepared:
     return prepare_stored(bridge, kind, _text(body, "recordId"), source=source)
 
 
-def _with_past(body: JsonObject) -> bool:
-    value = body.get("withPast", False)
+def _flag(body: JsonObject, name: str) -> bool:
+    value = body.get(name, False)
     if not isinstance(value, bool):
-        raise InvalidContent(Issue("value", "Expected true or false.", expression=("$.withPast",)))
+        raise InvalidContent(Issue("value", "Expected true or false.", expression=(f"$.{name}",)))
     return value
 
 

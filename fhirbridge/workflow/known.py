@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from fhirbridge.fhir import references
 from fhirbridge.jsontypes import Resource
 
+# the handoffs whose partner has yet to be told of a withdrawal
+UNTOLD = "untold withdrawal"
+
 
 def tokens(resource: Resource) -> Iterator[str]:
     """`system|value` of each identifier."""

@@ -44,11 +44,13 @@ def say(
     last_verdict: str | None,
     details: JsonObject | None = None,
 ) -> Word:
-    """The word for a handoff: transport speaks until it is delivered, then the partner's Task.
+    """The word for a handoff: transport speaks until it is delivered, then the partner's Task, and
+    always the Task of a referral that has ended.
 
     `details` are the facts of the handoff: visits that were seen, and why it was closed.
     """
-    if delivery is DeliveryState.DELIVERED or (details or {}).get("closedFor"):
+    has_ended = not REFERRAL[referral].next_states
+    if has_ended or delivery is DeliveryState.DELIVERED or (details or {}).get("closedFor"):
         return say_referral(referral, details or {})
     if delivery is DeliveryState.QUEUED and last_verdict == "retry":
         return _TRYING_AGAIN

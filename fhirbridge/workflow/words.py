@@ -14,6 +14,10 @@ Profile = Literal["base", "bser", "gravity"]
 Owner = Literal["sender", "receiver", "client", "both", "system", "none"]
 
 
+# the system of BSeR's business statuses
+BSER_STATUS = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
+
+
 class DeliveryState(StrEnum):
     """Where the transport of one handoff stands."""
 

@@ -1,21 +1,26 @@
 """Closing the loop: what partners say by polling, REST and notification, in any order."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from fhirbridge.bridge import Bridge
+from fhirbridge.errors import Conflict
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs import closing, referrals
+from fhirbridge.handoffs import closing, partners, referrals
 from fhirbridge.handoffs.answer import Answer, answer
 from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.follow import follow
 from fhirbridge.handoffs.notify import look_again, notify
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.handoffs.tasks import circumstances, read
+from fhirbridge.handoffs.withdrawing import tell_next
 from fhirbridge.handoffs.worker import drain
 from fhirbridge.storage import resources
 from fhirbridge.workflow.transitions import next_states
 from fhirbridge.workflow.words import ReferralState
-from tests.journeys.conftest import Ehr, case
+from tests.journeys.conftest import Ehr, case, wait_for
 from tests.journeys.test_handoff import settle
 
 S = ReferralState
@@ -303,3 +308,84 @@ def test_a_withdrawal_reaches_the_partners_task_and_waits_for_its_word(
     assert done.state is S.CANCEL_REQUESTED
     assert asked["businessStatus"]["coding"][0]["code"] == "5.2"
     assert state_of(bridge, handoff_id) == "cancelled"
+
+
+class TestWithdrawing:
+    def test_what_was_not_sent_stays_here(self, bridge: Bridge, ehr: Ehr) -> None:
+        outgoing = case("kept-back")
+        handoff_id = hand_over(bridge, EHR, lambda _session: outgoing).handoff_id
+
+        done = answer(bridge, handoff_id, Answer("withdraw", by="ana"))
+        drain(bridge)
+
+        shown = referrals.show(bridge, handoff_id)
+        assert (done.state, shown.handoff.status) == (S.CANCELLED, "cancelled")
+        assert (shown.word.text, shown.to_json()["done"]) == ("Withdrawn", True)
+        assert ehr.holding("ServiceRequest", "kept-back-ServiceRequest") == []
+
+    def test_where_either_cancels_the_task_is_cancelled(self, bridge: Bridge, ehr: Ehr) -> None:
+        with bridge.database.transaction() as session:
+            partner = partners.load(session, bridge, EHR)
+            partners.save(session, bridge, replace(partner, profile="gravity"))
+        handoff_id, task = task_at(ehr, bridge, "either")
+
+        answer(bridge, handoff_id, Answer("withdraw"))
+
+        assert ehr.get(f"Task/{task['id']}")["status"] == "cancelled"
+        assert state_of(bridge, handoff_id) == "cancelled"
+
+    def test_the_partner_is_told_what_a_document_withdrew(self, bridge: Bridge, ehr: Ehr) -> None:
+        handoff_id, task = task_at(ehr, bridge, "by-document")
+        store(bridge, {**bridge_task(bridge, handoff_id), "status": "cancelled"})
+
+        ehr.arm("fail", method="PUT")
+        drain(bridge)
+        wait_for(lambda: drain(bridge) or asked(ehr, task) == "5.2")
+
+        assert state_of(bridge, handoff_id) == "cancelled"
+
+    def test_a_task_that_has_ended_there_is_not_written_over(
+        self, bridge: Bridge, ehr: Ehr
+    ) -> None:
+        handoff_id, task = task_at(ehr, bridge, "ended")
+        ehr.put({**task, "status": "rejected"})
+
+        with pytest.raises(Conflict, match="declined"):
+            answer(bridge, handoff_id, Answer("withdraw"))
+        store(bridge, {**bridge_task(bridge, handoff_id), "status": "cancelled"})
+        read_feed(bridge)
+        tell_next(bridge)
+
+        assert ehr.get(f"Task/{task['id']}")["status"] == "rejected"
+        assert told(bridge, handoff_id) == ["withdrawal-not-told"]
+
+
+def asked(ehr: Ehr, task: dict[str, Any]) -> str:
+    """The business status of the Task there."""
+    said = ehr.get(f"Task/{task['id']}").get("businessStatus") or {"coding": [{"code": ""}]}
+    return str(said["coding"][0]["code"])
+
+
+def test_who_declined_is_asked_anew_with_a_new_task_on_the_same_order(
+    bridge: Bridge, ehr: Ehr
+) -> None:
+    handoff_id, task = task_at(ehr, bridge, "anew")
+    outgoing = case("anew")
+
+    with pytest.raises(Conflict, match="is sent"):
+        hand_over(bridge, EHR, lambda _session: outgoing, again=True)
+    ehr.put({**task, "status": "rejected"})
+    follow(bridge, handoff_id)
+    once_more = hand_over(bridge, EHR, lambda _session: outgoing)
+    asked_anew = hand_over(bridge, EHR, lambda _session: outgoing, again=True)
+    shown = settle(bridge, asked_anew.outbox_id)
+    newer = case("anew", version=2)
+    updated = hand_over(bridge, EHR, lambda _session: newer)
+
+    assert (once_more.handoff_id, once_more.is_new) == (handoff_id, False)
+    assert updated.handoff_id == asked_anew.handoff_id != handoff_id
+    there = ehr.get(str(shown.handoff.task_reference))
+    assert (there["status"], there["focus"]) == ("requested", task["focus"])
+    assert there["id"] != task["id"]
+    assert state_of(bridge, handoff_id) == "declined"
+    assert told(bridge, handoff_id) == []  # it went on
