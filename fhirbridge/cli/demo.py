@@ -1,7 +1,9 @@
 """`fhirbridge demo [--check]`: the whole loop on this machine, with synthetic people."""
 
 import signal
+import sys
 import threading
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -15,7 +17,7 @@ from fhirbridge.demo.story import StoryBroken, tell
 def command(check: bool) -> int:
     """Send a discharge plan from a provider's bridge to a flaky EHR and back, offline.
 
-    Afterwards both servers stay up to be looked at, until Ctrl-C.
+    Takes about half a minute. Afterwards both servers stay up to be looked at, until Ctrl-C.
     """
     stop = threading.Event()
 
@@ -42,11 +44,13 @@ def command(check: bool) -> int:
 
 def _invite(up: Stage) -> None:
     """Where to look and what to try, while the servers stay up."""
-    database = up.environment["FHIRBRIDGE_DATABASE_URL"]
+    program = sys.argv[0] if Path(sys.argv[0]).name == "fhirbridge" else "fhirbridge"
+    command = f"FHIRBRIDGE_DATABASE_URL={up.environment['FHIRBRIDGE_DATABASE_URL']} {program}"
     click.echo("")
     click.echo("Both servers stay up. Look around in another terminal:")
     click.echo(f"  curl -s '{up.provider_url}/CarePlan?_count=1'")
     click.echo(f"  curl -s '{up.ehr_url}/Task?status=accepted'")
-    click.echo(f"  curl -s '{up.ehr_url}/metadata'")
-    click.echo(f"  FHIRBRIDGE_DATABASE_URL={database} fhirbridge outbox list")
+    click.echo(f"  {command} handoff list")
+    click.echo(f"  {command} audit breach --since 2026-01-01")
+    click.echo(f"or in a browser: {up.provider_url.removesuffix('/fhir')}/api/docs")
     click.echo("Ctrl-C ends the demo and removes its databases.")

@@ -42,7 +42,10 @@ _MOMENT = _Moment()
 
 @click.group("handoff", cls=output.Group)
 def command() -> None:
-    """Look at handoffs and referrals, and answer them."""
+    """Look at handoffs and referrals, and answer them.
+
+    HANDOFF is its id, the code on its packet, or the record id of its document.
+    """
 
 
 @command.command("list")
@@ -86,7 +89,7 @@ def list_cases(direction: str | None, partner: str, limit: int, as_json: bool) -
 
 
 @command.command("show")
-@click.argument("handoff", metavar="ID|CODE")
+@click.argument("handoff", metavar="HANDOFF")
 @click.option("--document", is_flag=True, help="What came in, as a document.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(handoff: str, document: bool, as_json: bool) -> None:
@@ -145,7 +148,7 @@ def _told(event: JsonObject) -> str:
 
 
 @command.command("print")
-@click.argument("handoff", metavar="ID|CODE")
+@click.argument("handoff", metavar="HANDOFF")
 @click.option("--out", type=click.Path(path_type=Path), help="Write here instead of stdout.")
 @click.option("--by", default="", help="Who prints it; by default who is logged in.")
 def print_(handoff: str, out: Path | None, by: str) -> None:
@@ -159,7 +162,7 @@ def print_(handoff: str, out: Path | None, by: str) -> None:
 
 
 @command.command("answer")
-@click.argument("handoff", metavar="ID|CODE")
+@click.argument("handoff", metavar="HANDOFF")
 @click.argument("action", type=click.Choice(ACTIONS), metavar="ACTION")
 @click.option("--reason", type=click.Choice(list(REASONS)), default=None, help="A coded reason.")
 @click.option("--text", default="", help="For people: what is needed, what came of it.")
@@ -214,7 +217,7 @@ def answer_(
 
 
 @command.command("visit")
-@click.argument("handoff", metavar="ID|CODE")
+@click.argument("handoff", metavar="HANDOFF")
 @click.option("--at", type=_MOMENT, required=True, help="When the client came.")
 @click.option("--by", default="", help="Who says so; by default who is logged in.")
 def visit(handoff: str, at: datetime, by: str) -> None:
@@ -228,7 +231,7 @@ def visit(handoff: str, at: datetime, by: str) -> None:
 
 
 @command.command("close")
-@click.argument("handoff", metavar="ID|CODE")
+@click.argument("handoff", metavar="HANDOFF")
 @click.option("--reason", required=True, help="Why it is closed without a visit.")
 @click.option("--by", default="", help="Who closes it; by default who is logged in.")
 def close(handoff: str, reason: str, by: str) -> None:

@@ -3,7 +3,7 @@ and the client comes to the first visit.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from fhirbridge import synthetic
 from fhirbridge.clock import to_instant
@@ -21,8 +21,9 @@ from fhirbridge.workflow.retry import Policy
 Hold = Callable[[bool, str], None]
 Tell = Callable[..., None]
 Await = Callable[[Callable[[], bool], str], None]
-_NEWSPAPER = Recipient("Example Marketing", classes=("MARKETING",))
+_MARKETING = Recipient("Example Marketing", classes=("MARKETING",))
 _CLINIC = Recipient("Example Counseling Associates", classes=("TREATER",), covered_entity=True)
+_SOON = timedelta(days=3)  # from the day of the synthetic documents to the first visit
 
 
 class ReferralStory:
@@ -47,13 +48,13 @@ class ReferralStory:
         self._visit(second)
 
     def _refuse(self, plan: JsonObject) -> None:
-        self._add("marketing", _NEWSPAPER)
+        self._add("marketing", _MARKETING)
         issues = self._stage.hand_over(plan, "marketing").get("issues") or [{}]
         refused = str(issues[0].get("diagnostics") or "")
         is_refused = issues[0].get("code") == "suppressed"
         self._hold(is_refused, "Consent refuses a recipient that it does not permit.")
         self._tell(
-            "Somebody tries to send the plan to a company that no consent names: refused.",
+            "Somebody tries to send the plan to a marketing company: refused, nothing is stored.",
             refused,
         )
 
@@ -82,11 +83,12 @@ class ReferralStory:
         reason = {"text": "No place is free.", "coding": [{"code": "no-capacity"}]}
         self._put({**task, "status": "rejected", "statusReason": reason})
         self._wait(lambda: self._case(handoff)["state"] == "declined", "The refusal is seen.")
-        alerts = [one["kind"] for one in self._case(handoff)["alerts"]]
+        case = self._case(handoff)
+        alerts = [one["kind"] for one in case["alerts"]]
         self._hold(alerts == ["declined"], "One alert tells of it.")
         self._tell(
-            "A referral goes out; the practice has no place free and declines it.",
-            "One alert; next step by the sender: refer the client elsewhere; the order stays.",
+            "A referral goes out; the hospital has no place free and declines it.",
+            f"One alert. Next step by the {case['nextStepBy']}: {case['nextStep']}",
         )
 
     def _send_on(self, referral: JsonObject, first: str) -> str:
@@ -95,13 +97,18 @@ class ReferralStory:
         one, two = self._read(self._there(first)), self._read(self._there(second))
         self._hold(one["focus"] == two["focus"], "Both Tasks are about one order.")
         self._hold(one["id"] != two["id"], "Each recipient has a Task of its own.")
-        self._tell("The same order is sent to another clinic, with a Task of its own.")
+        settled = self._case(first)
+        self._hold(settled["alerts"] == [], "Nobody is reminded of the first one.")
+        self._tell(
+            "The same order is sent to a clinic, with a Task of its own.",
+            f"The hospital's: {settled['word']}. {settled['nextStep']}",
+        )
         return second
 
     def _visit(self, handoff: str) -> None:
         place = self._there(handoff)
         task = self._read(place)
-        start = self._stage.bridge.now() + timedelta(days=1)
+        start = datetime.combine(synthetic.TODAY + _SOON, time(15), UTC)
         visit: Resource = {
             "resourceType": "Appointment",
             "status": "booked",
@@ -131,7 +138,7 @@ class ReferralStory:
         self._hold(shown["alerts"] == [], "Nobody is reminded any more.")
         self._tell(
             "The clinic books a visit, the client comes, and the loop is closed.",
-            f"{shown['word']}; {shown['daysBetween']} days between the last visit in the program "
+            f"{shown['word']}: {shown['daysBetween']} days between the last visit in the program "
             "and the first one after it.",
         )
 

@@ -66,10 +66,17 @@ class Stage:
 
         `issues` has an error if consent or policy refuses it.
         """
+        return self._post("api/handoffs", document, partner)
+
+    def preview(self, document: JsonObject, partner: str) -> JsonObject:
+        """What handing it over would send, and what would stay: the dry run."""
+        return self._post("api/handoffs/$preview", document, partner)
+
+    def _post(self, place: str, document: JsonObject, partner: str) -> JsonObject:
         body = json.dumps({"partner": partner, "document": document}).encode()
         headers = {"Content-Type": "application/json"}
         with PartnerSession(self.provider_url.removesuffix("/fhir")) as session:
-            answer = session.ask("POST", "api/handoffs", body=body, headers=headers)
+            answer = session.ask("POST", place, body=body, headers=headers)
         if not isinstance(answer, Answer) or answer.status not in (200, 202, 403):
             raise Misconfigured(Issue("exception", "The bridge does not take the document."))
         told: JsonObject = json.loads(answer.body)

@@ -52,8 +52,9 @@ class _Story:
             self._introduce()
             enrollment, aftercare = client_documents()
             self._hand_over(enrollment, "The client's enrollment")
+            stays = self._look_ahead(aftercare)
             handoff = self._hand_over(aftercare, "The discharge plan", losing_the_answer=True)
-            self._count_copies(handoff)
+            self._count_copies(handoff, stays)
             self._accept(handoff)
             self._read_from_the_bridge(handoff)
             rest = ReferralStory(
@@ -83,10 +84,23 @@ class _Story:
         seeded = self._ehr.send_bundle(bundles.transaction(neighbours()))
         self._hold(isinstance(seeded, Answer) and seeded.status == 200, "The EHR takes its people.")
         self._tell(
-            "A treatment provider's bridge and an EHR are up; the bridge knows the EHR.",
+            "A treatment program's bridge and a hospital's EHR are up; all people are synthetic.",
             f"bridge {stage.provider_url}",
-            f"EHR    {stage.ehr_url}  (it will lose one answer; all people are synthetic)",
+            f"EHR    {stage.ehr_url}  (it will lose one answer)",
         )
+
+    def _look_ahead(self, document: JsonObject) -> set[str]:
+        """The dry run: what consent would keep here, and why. Returns the types of it."""
+        stays = self._stage.preview(document, "ehr")["withheld"]
+        self._hold(bool(stays), "Consent keeps something here.")
+        self._tell(
+            "Before the discharge plan goes, a dry run says what the client's consent keeps here.",
+            *(
+                f"{one['count']} {one['resourceType']} ({one['information']}): {one['reason']}"
+                for one in stays
+            ),
+        )
+        return {str(one["resourceType"]) for one in stays}
 
     def _hand_over(
         self, document: JsonObject, what: str, *, losing_the_answer: bool = False
@@ -107,7 +121,7 @@ class _Story:
         made = Counter(r["resourceType"] for r in resources)
         listed = ", ".join(f"{count} {name}" for name, count in sorted(made.items()))
         self._tell(
-            f"{what} comes in, is mapped, and stored with its handoff in one transaction.",
+            f"{what} comes in, is mapped to FHIR, and stored with its delivery in one transaction.",
             how,
             f"mapped: {listed}",
         )
@@ -127,12 +141,12 @@ class _Story:
             looked = attempts[-1].details.get("looked")
             self._hold(looked == "found", "The look-up finds what had arrived.")
             self._tell(
-                "The EHR is asked by identifier: everything is there. Nothing is sent again."
+                "The bridge asks the EHR by identifier first: everything is there, nothing is sent "
+                "again."
             )
         else:
-            self._tell(
-                f"Delivered at try {len(attempts)}: {attempts[-1].details['created']} created."
-            )
+            created = attempts[-1].details["created"]
+            self._tell(f"Delivered at try {len(attempts)}: {created} resources created.")
         return shown
 
     def _see_the_answer_lost(self, outbox_id: str) -> None:
@@ -144,9 +158,9 @@ class _Story:
         first = (view.show(self._stage.bridge, outbox_id).attempts or ())[0]
         self._hold(first.verdict == "unknown", "The first attempt's outcome is unknown.")
         self._hold(self._stage.dial()["lostAnswers"] == 1, "The EHR lost one answer.")
-        self._tell("The EHR stores it, but its answer is lost on the way: the outcome is unknown.")
+        self._tell("The EHR stores it, but its answer is lost: the bridge cannot know that it did.")
 
-    def _count_copies(self, handoff: view.Delivery) -> None:
+    def _count_copies(self, handoff: view.Delivery, stays: set[str]) -> None:
         stage = self._stage
         with stage.bridge.database.read() as session:
             row = handoff.row
@@ -167,12 +181,11 @@ class _Story:
             self._hold(copies == 1, f"There is one copy of {reference}.")
         sent = stage.dial()["requests"].get("POST /fhir", 0)
         self._hold(sent == 3, "People, enrollment and plan were each sent once.")
-        # how often the client came is progress, which the consent leaves out
-        self._hold(set(withheld) <= {"Observation"}, "Only what consent leaves out stays here.")
+        self._hold(set(withheld) == stays, "What was said to stay stays, and nothing else.")
         there = len(entries) - len(withheld)
         self._tell(
-            f"The EHR holds exactly one copy of each of the {there} resources.",
-            *[f"withheld by consent: {name}" for name in withheld],
+            f"The EHR holds exactly one copy of each of the {there} resources, and nothing of "
+            "what consent keeps here."
         )
 
     def _accept(self, handoff: view.Delivery) -> None:
@@ -185,7 +198,7 @@ class _Story:
         version = task["meta"]["versionId"]
         answer = self._ehr.update(wanted, {**task, "status": "accepted"}, if_match=version)
         self._hold(isinstance(answer, Answer) and answer.status == 200, "The EHR accepts the Task.")
-        self._tell("The EHR's staff find the request and accept it.", f"PUT {wanted} accepted")
+        self._tell("The hospital's staff find the request and accept it.", f"PUT {wanted} accepted")
 
         def seen() -> bool:
             return view.show(stage.bridge, str(handoff.row.id)).word.text == "Accepted"
@@ -193,7 +206,7 @@ class _Story:
         self._await(seen, "The bridge sees that it was accepted.")
         word = view.show(stage.bridge, str(handoff.row.id)).word
         self._tell(
-            f"The provider sees it: {word.text}. Next step by the {word.next_by}: {word.next_step}"
+            f"The program sees it: {word.text}. Next step by the {word.next_by}: {word.next_step}"
         )
 
     def _read_from_the_bridge(self, handoff: view.Delivery) -> None:
@@ -210,9 +223,9 @@ class _Story:
         ):
             found = self._get(self._provider, f"{resource_type}?{parameter}={patient}")
             counts[resource_type] = int(found.get("total", len(bundles.resources_of(found))))
-            self._hold(counts[resource_type] > 0, f"The EHR reads {resource_type} at the bridge.")
+            self._hold(counts[resource_type] > 0, f"The bridge shows {resource_type}.")
         listed = ", ".join(f"{count} {name}" for name, count in counts.items())
-        self._tell(f"The EHR reads the client's record at the bridge: {listed}.")
+        self._tell(f"The client's record can be read at the bridge's FHIR API: {listed}.")
 
     def _get(self, client: PartnerClient, reference: str) -> Resource:
         answer = client.read(reference)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
-from fhirbridge.errors import Issue, NotFound
+from fhirbridge.errors import InvalidContent, Issue, NotFound
 from fhirbridge.handoffs import closing, view
 from fhirbridge.handoffs.closing import Continuity
 from fhirbridge.handoffs.package import code_of
@@ -120,15 +120,23 @@ def list_cases(
 
 
 def resolve(bridge: Bridge, name: str) -> str:
-    """The id of a handoff, by its id or by the code that is printed on its packet.
+    """The id of a handoff, by its id, its document's record id, or the code on its packet.
 
-    Case, blanks and the hyphen of a code do not matter: it is told by phone.
+    Case, blanks and the hyphen of a code do not matter: it is told by phone. Raises InvalidContent
+    for a record that went to several partners.
     """
     letters = "".join(one for one in name.upper() if one.isalnum())
+    custodian_id = bridge.custodian.id
     with bridge.database.read() as session:
         code = f"code {letters[:4]}-{letters[4:]}"
-        found = handoff_keys.known_as(session, bridge.custodian.id, [code])
-    return found[0] if len(found) == 1 else name
+        found = handoff_keys.known_as(session, custodian_id, [code])
+        if len(found) == 1:
+            return found[0]
+        rows = handoffs.list_rows(session, custodian_id, record_id=name) if name else []
+    if len(rows) > 1:
+        listed = ", ".join(f"{row.id} ({row.partner or 'came in'})" for row in rows)
+        raise InvalidContent(Issue("value", f"Several handoffs are of this record: {listed}."))
+    return rows[0].id if rows else name
 
 
 def show(bridge: Bridge, handoff_id: str) -> Case:

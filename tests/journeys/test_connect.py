@@ -180,6 +180,7 @@ def test_revoked_client_is_out_at_once_in_all_workers(served: Registered) -> Non
 def test_commands_of_the_readme_connect_an_ehr(served: Registered) -> None:
     found = COMMANDS.search(README.read_text())
     assert found is not None
+    (served.folder / "fixtures").symlink_to(README.parent / "fixtures")
 
     done = subprocess.run(
         ["bash", "-e", "-c", found[1].replace("http://127.0.0.1:8080", served.url)],

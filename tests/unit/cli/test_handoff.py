@@ -64,6 +64,19 @@ def test_an_answer_by_phone_is_entered_by_the_code_on_the_packet(bridge: Bridge)
     assert "entered by Tomiko Abara" in shown(handoff)
 
 
+def test_a_handoff_is_named_by_its_record_while_it_went_to_one_partner(bridge: Bridge) -> None:
+    first = sent(bridge, "first")
+    shown_first = shown("REF-2026-0291")
+    second = sent(bridge, "second")
+
+    done = run("handoff", "show", "REF-2026-0291")
+
+    assert first in shown_first
+    assert done.code == 1
+    assert f"{first} (first)" in done.err
+    assert f"{second} (second)" in done.err
+
+
 def test_a_move_that_is_not_possible_says_which_are(bridge: Bridge) -> None:
     handoff = sent(bridge, "first")
 
