@@ -20,13 +20,15 @@ def code_of(handoff_id: str) -> str:
     return f"{text[:4]}-{text[4:]}"
 
 
-def printed(bridge: Bridge, bundle: Resource, handoff_id: str) -> str:
+def printed(bridge: Bridge, bundle: Resource, handoff_id: str, *, recipient: str = "") -> str:
     """The packet of a handoff as one HTML page, with the notice that its receiver is owed."""
-    sender = next(
-        (str(one.get("name")) for one in bundles.resources_of(bundle, "Organization")), ""
+    return packet_html(
+        bundle,
+        code=code_of(handoff_id),
+        sender=next(iter(bundles.resources_of(bundle, "Organization")), {}),
+        recipient=recipient,
+        notice=bridge.policy.notice.long if bridge.settings.part2 else "",
     )
-    notice = bridge.policy.notice.long if bridge.settings.part2 else ""
-    return packet_html(bundle, code=code_of(handoff_id), sender=sender, notice=notice)
 
 
 def sealed(

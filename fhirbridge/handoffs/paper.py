@@ -36,9 +36,10 @@ def print_packet(bridge: Bridge, name: str, *, by: str = "") -> str:
         purpose = str(row.policy.get("purpose") or "")
         permitted = Fence(bridge, partner, handoff_id, bundle, purpose=purpose).authorise()
     except Withheld as exc:
-        words = [one.text for one in exc.refusal.reasons]
+        words = dict.fromkeys(one.sentence for one in exc.refusal.reasons)
         raise Forbidden(*(Issue("suppressed", one) for one in words)) from exc
-    packet = printed(bridge, permitted.bundle, handoff_id)
+    recipient = partner.recipient.name if partner.recipient else partner.name
+    packet = printed(bridge, permitted.bundle, handoff_id, recipient=recipient)
     if row.state in _WAITING:
         decision = Decision(DeliveryState.DELIVERED, "printed", by, {"way": "paper"})
         with bridge.database.transaction() as session:

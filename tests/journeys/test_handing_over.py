@@ -38,7 +38,10 @@ def test_the_commands_of_the_readme_close_the_loop(
 
     assert b"delivered" in done["outbox show"].out
     assert b"status    Done" in done["handoff show"].out
-    assert b"Care packet" in (tmp_path / "packet.html").read_bytes()
+    packet = (tmp_path / "packet.html").read_text()
+    assert "To Mercy Hospital." in packet
+    assert "From Prairie Light Recovery Center, +12175550100." in packet
+    assert "<h2>Care plan</h2>" in packet
     assert done["consent explain"].code == 3
     assert b"Mercy Hospital" in done["audit accounting"].out
     assert b"Mercy Hospital" in done["audit breach"].out
