@@ -24,6 +24,7 @@ from fhirbridge.partners.credentials import read_key
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.rungs import differences, rungs
 from fhirbridge.workflow.clocks import calendar_of
+from fhirbridge.workflow.retry import MAX_AGE_HOURS, TIMEOUT_SECONDS, Policy, with_patience
 
 _PROFILES = ("base", "bser", "gravity")
 
@@ -57,6 +58,20 @@ command.add_command(partner_subscription.unsubscribe)
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="With each request.")
 @click.option(
     "--rate", type=click.FloatRange(0), default=0.0, help="Requests a second; 0: no limit."
+)
+@click.option(
+    "--timeout-seconds",
+    type=click.FloatRange(*TIMEOUT_SECONDS),
+    default=30.0,
+    show_default=True,
+    help="How long it may be silent in one request.",
+)
+@click.option(
+    "--max-age-hours",
+    type=click.FloatRange(*MAX_AGE_HOURS),
+    default=72.0,
+    show_default=True,
+    help="How long a delivery is tried before people are told.",
 )
 @click.option("--timezone", default="", help="Where its people work, e.g. America/Denver.")
 @click.option(
@@ -141,6 +156,11 @@ def _settings(
         "allowHttp": of("allow_http", known.get("allowHttp")),
         "profile": of("profile", known.get("profile")),
         "followSeconds": of("follow_seconds", known.get("followSeconds")),
+        "policy": with_patience(
+            Policy.from_json(known.get("policy") or {}),
+            timeout_seconds=options["timeout_seconds"] if "timeout_seconds" in chosen else None,
+            max_age_hours=options["max_age_hours"] if "max_age_hours" in chosen else None,
+        ).to_json(),
         "headers": headers,
         "requestsPerSecond": of("rate", known.get("requestsPerSecond")),
         "timezone": _zone(of("timezone", known.get("timezone"))),

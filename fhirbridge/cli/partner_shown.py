@@ -31,6 +31,8 @@ def facts(partner: Partner) -> Iterator[tuple[str, str]]:
     yield "offers", offer(partner)
     yield "profile", partner.profile
     yield "looked at", f"every {partner.follow_seconds:g} seconds"
+    hours = partner.policy.max_age_seconds / 3600
+    yield "is tried", f"{hours:g} hours, {partner.policy.read_timeout_seconds:g} s a request"
     who = partner.recipient
     yield "organization", who.name if who else "not said: nothing is sent under Part 2"
     if partner.credentials:
@@ -39,11 +41,11 @@ def facts(partner: Partner) -> Iterator[tuple[str, str]]:
         yield "headers", ", ".join(partner.headers)
     if partner.requests_per_second:
         yield "rate", f"{partner.requests_per_second:g} requests a second"
-    for name, hours in (("sent to", partner.window), ("its people", partner.calendar)):
-        if hours:
-            days = ", ".join(str(day) for day in hours.get("days", ()))
+    for name, when in (("sent to", partner.window), ("its people", partner.calendar)):
+        if when:
+            days = ", ".join(str(day) for day in when.get("days", ()))
             zone = partner.timezone or "UTC"
-            yield name, f"{days} {hours.get('from', '')}-{hours.get('to', '')} ({zone})".strip()
+            yield name, f"{days} {when.get('from', '')}-{when.get('to', '')} ({zone})".strip()
     yield "look-up", _look_up(partner)
 
 

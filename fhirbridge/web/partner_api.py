@@ -18,6 +18,7 @@ from fhirbridge.partners.credentials import read_key
 from fhirbridge.partners.registry import Partner, recipient_json
 from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation
 from fhirbridge.workflow.clocks import calendar_of
+from fhirbridge.workflow.retry import MAX_AGE_HOURS, TIMEOUT_SECONDS, Policy, with_patience
 from fhirbridge.workflow.words import Profile
 
 _PATH, _TAG = "/partners", "partners"
@@ -134,7 +135,7 @@ def _partner(body: JsonObject) -> Partner:
         if not good:
             faults.append(Issue("value", sentence, expression=(f"$.{name}",)))
 
-    known = ("name", "url", "profile", "allowHttp", "followSeconds", "requestsPerSecond", *_MORE)
+    known = (*_PLAIN, *_MORE)
     unknown = [name for name in body if name not in known]
     expect("", f"A partner has the fields {', '.join(known)}.", not unknown)
     name, url, follow = body.get("name"), body.get("url"), body.get("followSeconds", 900)
@@ -150,6 +151,13 @@ def _partner(body: JsonObject) -> Partner:
         _is_number(follow) and 0.1 <= follow <= 7 * 86_400,
     )
     expect("requestsPerSecond", "Expected a number; 0 is no limit.", _is_number(rate) and rate >= 0)
+    timeout, max_age = body.get("timeoutSeconds", 30), body.get("maxAgeHours", 72)
+    for field, value, (low, high) in (
+        ("timeoutSeconds", timeout, TIMEOUT_SECONDS),
+        ("maxAgeHours", max_age, MAX_AGE_HOURS),
+    ):
+        words = f"Expected a number from {low:g} to {high:g}."
+        expect(field, words, _is_number(value) and low <= value <= high)
     more = {field: body[field] for field in _MORE if body.get(field) is not None}
     for field, (kind, words) in _MORE.items():
         expect(field, words, isinstance(more.get(field, kind()), kind))
@@ -172,10 +180,16 @@ def _partner(body: JsonObject) -> Partner:
         "allowHttp": allow_http,
         "followSeconds": float(follow),
         "requestsPerSecond": float(rate),
+        "policy": with_patience(
+            Policy(), timeout_seconds=float(timeout), max_age_hours=float(max_age)
+        ).to_json(),
         **more,
     }
     return Partner.from_settings(str(name), str(url), settings=settings)
 
+
+_SPEEDS = ("followSeconds", "requestsPerSecond", "timeoutSeconds", "maxAgeHours")
+_PLAIN = ("name", "url", "profile", "allowHttp", *_SPEEDS)
 
 # field -> its JSON type, and what was expected
 _MORE: Mapping[str, tuple[type, str]] = {
@@ -246,6 +260,8 @@ def _shown(partner: Partner) -> JsonObject:
         "allowHttp": partner.allow_http,
         "followSeconds": partner.follow_seconds,
         "requestsPerSecond": partner.requests_per_second,
+        "timeoutSeconds": partner.policy.read_timeout_seconds,
+        "maxAgeHours": partner.policy.max_age_seconds / 3600,
         "recipient": recipient_json(partner.recipient),
         "credentials": partner.credentials.to_json() if partner.credentials else None,
         "capabilityAt": to_instant(at) if at else None,

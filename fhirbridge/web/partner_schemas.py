@@ -25,6 +25,8 @@ _PARTNER_FIELDS: Mapping[str, JsonObject] = {
     "allowHttp": YES_NO,
     "followSeconds": {"type": "number", "minimum": 0.1, "maximum": 604_800},
     "requestsPerSecond": {"type": "number", "minimum": 0, "description": "0: no limit."},
+    "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 600},
+    "maxAgeHours": {"type": "number", "minimum": 0.1, "maximum": 720},
     "recipient": {
         **maybe(
             an_object(

@@ -1,10 +1,13 @@
 """When a delivery is tried again, and when it is given up. Pure: time and chance are passed in."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 
 from fhirbridge.jsontypes import JsonObject
+
+TIMEOUT_SECONDS = (1.0, 600.0)  # what a partner's settings may say
+MAX_AGE_HOURS = (0.1, 24.0 * 30)
 
 Chance = Callable[[], float]
 
@@ -34,6 +37,22 @@ class Policy:
         """Read a stamped policy; names that this version does not know are ignored."""
         known = {one.name for one in fields(cls)}
         return cls(**{name: float(value) for name, value in values.items() if name in known})
+
+
+def with_patience(
+    policy: Policy, *, timeout_seconds: float | None = None, max_age_hours: float | None = None
+) -> Policy:
+    """The policy with another time for silence, or for the whole; None leaves it as it is.
+
+    The lease outlasts the longest silence.
+    """
+    if timeout_seconds is not None:
+        silence = policy.connect_timeout_seconds + timeout_seconds
+        lease = max(Policy().lease_seconds, 3 * silence)
+        policy = replace(policy, read_timeout_seconds=timeout_seconds, lease_seconds=lease)
+    if max_age_hours is not None:
+        policy = replace(policy, max_age_seconds=max_age_hours * 3600)
+    return policy
 
 
 def wait_seconds(policy: Policy, attempts: int, chance: Chance) -> float:

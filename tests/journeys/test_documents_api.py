@@ -377,7 +377,7 @@ class TestHandoffs:
         (tmp_path / "key.json").write_text(json.dumps(key.as_dict(private=True)))
         credentials = {"clientId": "us", "keyFile": str(tmp_path / "key.json")}
         body = {"name": partner, "url": "http://127.0.0.1:9/fhir", "requestsPerSecond": 2.5}
-        body["followSeconds"] = 0.5
+        body |= {"followSeconds": 0.5, "maxAgeHours": 12, "timeoutSeconds": 90}
 
         changed = client.post("/api/partners", json={**body, "credentials": credentials})
         shown = client.get(f"/api/partners/{partner}").get_json()
@@ -385,6 +385,7 @@ class TestHandoffs:
 
         assert changed.status_code == 200
         assert (shown["requestsPerSecond"], shown["followSeconds"]) == (2.5, 0.5)
+        assert (shown["maxAgeHours"], shown["timeoutSeconds"]) == (12, 90)
         assert shown["credentials"]["clientId"] == "us"
         assert "keys" not in json.dumps(shown)
         refused(

@@ -16,7 +16,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_not_said_of_a_known_partner_stays() -> None:
     hospital = ("--organization", "Example Hospital", "--class", "TREATER", "--covered-entity")
-    run("partner", "add", "hospital", NOWHERE, *hospital, "--follow-seconds", "60")
+    patience = ("--follow-seconds", "60", "--max-age-hours", "12", "--timeout-seconds", "90")
+    run("partner", "add", "hospital", NOWHERE, *hospital, *patience)
     run("partner", "add", "hospital", NOWHERE, "--npi", "1234567893", "--no-covered-entity")
 
     [known] = run("partner", "list", "--json").json
@@ -28,6 +29,9 @@ def test_what_is_not_said_of_a_known_partner_stays() -> None:
         "coveredEntity": False,
     }
     assert known["followSeconds"] == 60
+    assert (
+        "is tried       12 hours, 90 s a request" in run("partner", "show", "hospital").out.decode()
+    )
 
 
 @pytest.mark.parametrize(

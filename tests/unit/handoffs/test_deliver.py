@@ -62,11 +62,17 @@ def partner() -> Iterator[responses.RequestsMock]:
         yield mock
 
 
-def start(bridge: Bridge, mock: responses.RequestsMock, **abilities: Any) -> str:
+def start(
+    bridge: Bridge,
+    mock: responses.RequestsMock,
+    *,
+    registered: Partner = Partner("ehr", BASE, policy=POLICY),  # noqa: B008 - frozen
+    **abilities: Any,
+) -> str:
     """Register the partner and enqueue one handoff; returns its outbox id."""
     statement = capability("transaction", types=KINDS, **abilities)
     mock.get(f"{BASE}/metadata", json=statement)
-    partners.add(bridge, Partner("ehr", BASE, policy=POLICY))
+    partners.add(bridge, registered)
     outgoing = case("one")
     return str(hand_over(bridge, "ehr", lambda _session: outgoing).outbox_id)
 
@@ -190,6 +196,32 @@ def test_the_policy_of_a_row_is_the_one_it_was_enqueued_with(
     ending = one_attempt(bridge).ending
 
     assert ending.next_attempt_at == bridge.now() + timedelta(seconds=10)
+
+
+def test_nothing_is_sent_outside_a_partners_hours_and_its_headers_go_with_everything(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    night = {"days": ["monday"], "from": "20:00", "to": "06:00"}
+    start(
+        bridge,
+        partner,
+        registered=Partner(
+            "ehr",
+            BASE,
+            policy=replace(POLICY, max_age_seconds=86_400),
+            window=night,
+            timezone="America/Denver",
+            headers={"X-Tenant": "north"},
+        ),
+    )
+    partner.post(BASE, body=created(6))
+
+    at_noon = attempt(bridge, "worker")
+    clock.forward(15.5 * 3600)  # 03:30 in UTC, half past eight in the evening there
+
+    assert at_noon is None
+    assert one_attempt(bridge).ending.state is DeliveryState.DELIVERED
+    assert {call.request.headers.get("X-Tenant") for call in partner.calls} == {"north"}
 
 
 def test_a_fault_of_ours_is_recorded_and_asks_the_partner_first(

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from fhirbridge.workflow.retry import Policy, next_attempt_at, wait_seconds
+from fhirbridge.workflow.retry import Policy, next_attempt_at, wait_seconds, with_patience
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 POLICY = Policy(first_wait_seconds=10, factor=2, longest_wait_seconds=60, max_age_seconds=600)
@@ -46,3 +46,14 @@ def test_after_the_maximum_age_it_is_given_up() -> None:
 
 def test_a_stamped_policy_reads_back_and_ignores_what_it_does_not_know() -> None:
     assert Policy.from_json(POLICY.to_json() | {"colour": 3}) == POLICY
+
+
+def test_who_may_be_silent_longer_keeps_the_lease_longer() -> None:
+    usual = Policy()
+
+    patient = with_patience(usual, timeout_seconds=120, max_age_hours=2)
+
+    assert (patient.read_timeout_seconds, patient.max_age_seconds) == (120, 7200)
+    assert patient.lease_seconds >= patient.connect_timeout_seconds + patient.read_timeout_seconds
+    assert with_patience(usual) == usual
+    assert with_patience(usual, timeout_seconds=1).lease_seconds == usual.lease_seconds
