@@ -1,6 +1,6 @@
 """What one caller may see of one patient at one moment: classes of content, or single resources."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
@@ -42,6 +42,8 @@ class Allowance:
     decisions: dict[str, Decision]
     permitting: frozenset[str] = field(init=False)  # the consents by which something may be seen
     is_emergency: bool = field(init=False)  # only an emergency opens it
+    _ordinary: Redisclosure = field(init=False)
+    _of_notes: Redisclosure = field(init=False)
 
     def __post_init__(self) -> None:
         """Sum up what every request asks."""
@@ -49,6 +51,12 @@ class Allowance:
         named = frozenset(name for each in permits for name in each.consents)
         object.__setattr__(self, "permitting", named)
         object.__setattr__(self, "is_emergency", any(each.is_emergency for each in permits))
+        object.__setattr__(self, "_ordinary", self._least(CLASSES))
+        object.__setattr__(self, "_of_notes", self._least((COUNSELING_NOTES,)))
+
+    def _least(self, classes: Iterable[str]) -> Redisclosure:
+        found = (self.decisions.get(each) for each in classes)
+        return least(each.redisclosure for each in found if isinstance(each, Permit))
 
     def permits(self, content_class: str, reference: str) -> bool:
         """Whether rows of a class may be seen; a Consent only if it permits something itself."""
@@ -58,11 +66,12 @@ class Allowance:
 
     def redisclosure(self, content_class: str) -> Redisclosure:
         """What the receiver may do with a resource: the least that holds for a part of it."""
-        names = (COUNSELING_NOTES,) if content_class == COUNSELING_NOTES else CLASSES
-        found = [
-            each.redisclosure for each in map(self.decisions.get, names) if isinstance(each, Permit)
-        ]
-        return min(found, key=_LESS_TO_MORE.index, default="none")
+        return self._of_notes if content_class == COUNSELING_NOTES else self._ordinary
+
+
+def least(found: Iterable[Redisclosure]) -> Redisclosure:
+    """What may be done with all of several; "none" for none."""
+    return min(found, key=_LESS_TO_MORE.index, default="none")
 
 
 def question(caller: Caller, recipient: Recipient, known: Knowledge, at: datetime) -> Disclosure:

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fhirbridge.consent.decision import Redisclosure
 from fhirbridge.consent.recipient import Recipient
+from fhirbridge.disclosure.allowance import least
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.manifest import withheld, words
 from fhirbridge.storage import audit
@@ -45,6 +47,7 @@ class Trail:
         self._about: set[tuple[int, str]] = set()  # whom each of what is shown is about
         self._consents: dict[int, frozenset[str]] = {}
         self._emergencies: set[int] = set()
+        self._redisclosures: dict[int, Redisclosure] = {}
         self._withheld = 0
 
     @contextmanager
@@ -108,9 +111,11 @@ class Trail:
                 continue
             for key in gate.patients(version):
                 patients.add(key)
+                allowance = gate.allowance_of(session, key, version)
                 if not received:
                     self._about.add((key, name))
-                allowance = gate.allowance_of(session, key, version)
+                    may = allowance.redisclosure(version.content_class)
+                    self._redisclosures[key] = least((may, self._redisclosures.get(key, may)))
                 self._consents[key] = self._consents.get(key, frozenset()) | allowance.permitting
                 if allowance.is_emergency:
                     self._emergencies.add(key)
@@ -161,6 +166,7 @@ class Trail:
             "withheld": self._withheld,
             NOT_SHOWN: sorted(patients - self._shown) if self._resources else [],
             "consents": self.consents,
+            "redisclosure": least(self._redisclosures.values()) if self._redisclosures else "",
             OF_EACH: self._of_each(resources[:MAX_LISTED]),
             **(more or {}),
         }
@@ -190,6 +196,7 @@ class Trail:
                 "resources": sorted(found),
                 "consents": sorted(consents[name] for name in self._consents[key]),
                 "emergency": key in self._emergencies,
+                "redisclosure": self._redisclosures.get(key, ""),
             }
             for key, found in resources.items()
         }

@@ -19,7 +19,7 @@ from fhirbridge.disclosure.knowledge import recipient_in
 from fhirbridge.disclosure.trail import NOT_SHOWN, OF_EACH
 from fhirbridge.errors import Conflict, Issue, NotFound
 from fhirbridge.jsontypes import JsonObject
-from fhirbridge.storage import audit, audit_reviews, consents
+from fhirbridge.storage import alerts, audit, audit_reviews, consents
 from fhirbridge.storage.audit import AuditRow, Checked
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
@@ -43,6 +43,7 @@ class Disclosed:
     consents: tuple[str, ...]
     patients: tuple[str, ...]
     is_emergency: bool
+    redisclosure: str  # what the recipient may do with it (consent.decision)
     policy: str
     content_hash: str
     reason: str
@@ -61,6 +62,7 @@ class Disclosed:
             "consents": list(self.consents),
             "patients": list(self.patients),
             "emergency": self.is_emergency,
+            "redisclosure": self.redisclosure,
             "policy": self.policy,
             "hash": self.content_hash,
             "reason": self.reason,
@@ -152,6 +154,18 @@ def review(bridge: Bridge, number: int, *, by: str, outcome: str) -> None:
         audit_reviews.add(
             session, bridge.custodian.id, number, by=by, outcome=outcome, at=bridge.now()
         )
+        _close_alert(session, bridge, row)
+
+
+def _close_alert(session: Session, bridge: Bridge, row: AuditRow) -> None:
+    """Close the alert of an emergency once all of it is reviewed."""
+    custodian_id = bridge.custodian.id
+    known = audit_reviews.reviewed(session, custodian_id)
+    rows = audit.find(session, custodian_id, decisions=("emergency",), limit=_MANY)
+    key = audit.alert_key(row.entry, row.patient_keys)
+    left = (each for each in rows if each.id not in known)
+    if all(audit.alert_key(each.entry, each.patient_keys) != key for each in left):
+        alerts.close(session, custodian_id, key, now=bridge.now())
 
 
 def _shown(row: AuditRow) -> frozenset[int]:
@@ -167,6 +181,7 @@ def _of_one(row: AuditRow, patient_key: int) -> AuditRow:
     if own is not None:
         parts = {name: [entry[name][place] for place in own[name]] for name in _OWN if own[name]}
         entry = {name: value for name, value in entry.items() if name not in _OWN} | parts
+        entry["redisclosure"] = own["redisclosure"]
         is_emergency = own["emergency"]
     return replace(
         row,
@@ -189,6 +204,7 @@ def _disclosed(session: Session, bridge: Bridge, row: AuditRow) -> Disclosed:
         consents=tuple(entry.get("consents", ())),
         patients=tuple(name for name in found if name.startswith("Patient/")),
         is_emergency=row.decision == "emergency",
+        redisclosure=str(entry.get("redisclosure", "")),
         policy=str(entry.get("policy", "")),
         content_hash=str(entry.get("hash", "")),
         reason=str(entry.get("reason", "")),

@@ -8,7 +8,7 @@ Source: 42 CFR 2.16, 2.25; design.md section 9
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias
@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from fhirbridge.records import record
-from fhirbridge.storage import tables
+from fhirbridge.storage import alerts, tables
+from fhirbridge.storage.alerts import Alert
 from fhirbridge.storage.instants import from_millis, to_millis
 from fhirbridge.storage.session import Row, Session, Statement
 
@@ -122,9 +123,31 @@ def append(session: Session, events: Sequence[Event]) -> int:
         made = _hash(before, row, keys if len(keys) > 1 else ())
         ends[custodian_id] = number, made
         session.add(_INSERT, ((*row, made),))
+        if each.decision == "emergency":
+            _alert(session, each)
         if len(keys) > 1:
             session.add(_INSERT_PATIENT, [(custodian_id, key, number) for key in keys])
     return number
+
+
+def alert_key(entry: Mapping[str, Any], patient_keys: Iterable[int]) -> str:
+    """What the alert of an emergency is about: who asked, and about whom."""
+    patients = " ".join(map(str, sorted(patient_keys)))
+    return f"emergency {entry.get('client', '')} {patients}"
+
+
+def _alert(session: Session, event: Event) -> None:
+    """Tell the program of emergency access: it is to be reviewed. Source: 42 CFR 2.51"""
+    entry = json.loads(event.entry)
+    told = {name: entry[name] for name in ("recipient", "actor") if name in entry}
+    alert = Alert(
+        alert_key(entry, event.patient_keys),
+        "emergency",
+        from_millis(event.recorded_at),
+        patient_key=event.patient_keys[0] if len(event.patient_keys) == 1 else 0,
+        details=told,
+    )
+    alerts.raise_once(session, event.custodian_id, alert)
 
 
 def _end(session: Session, custodian_id: int) -> tuple[int, bytes]:

@@ -191,7 +191,9 @@ _CASES: Mapping[str, JsonObject] = {
     "RetryRequest": an_object("", anyway=YES_NO, found=TEXT, giveUp=TEXT, by=TEXT),
     "AlertList": an_object("alerts", alerts=listed(ANY)),
     "SetAsideList": an_object("setAside", setAside=listed(ANY)),
+    "SetAside": {**ANY, "description": "Who said it, why it was set aside, and its text."},
     "SettleRequest": an_object("by", by=FILLED),
+    "ReleaseRequest": an_object("by", by=FILLED, handoff=TEXT),
 }
 _REASON = an_object(
     "code text change",
@@ -220,6 +222,7 @@ _CONSENTS: Mapping[str, JsonObject] = {
         ),
         missingElements={**ANY, "description": "Codes of written elements, by consent."},
     ),
+    "ReviewRequest": an_object("by outcome", by=FILLED, outcome=FILLED),
     "RevocationRequest": an_object("by", by=FILLED),
     "Revocation": an_object(
         "consent effectiveAt inFlight stillInFlight waiting holders",

@@ -69,6 +69,29 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
         partial(_emergencies, bridge),
         {200: "DisclosureList"},
     )
+    yield Operation(
+        "POST",
+        "/disclosures/{number}/$review",
+        _TAG,
+        "Note that a person has looked at an emergency access.",
+        partial(_review, bridge),
+        {200: "DisclosureList", 400: "Issues", 404: "Issues", 409: "Issues"},
+        "The answer has what is left to review.",
+        body="ReviewRequest",
+    )
+    yield Operation(
+        "GET",
+        "/disclosures/$breach",
+        _TAG,
+        "Every disclosure that a breach may concern, with its patients, the newest first.",
+        partial(_breach, bridge),
+        {200: "DisclosureList", 400: "Issues"},
+        parameters=(
+            Parameter("since", "Not before this; it is required.", "date-time"),
+            Parameter("until", "Not after this; now if not given.", "date-time"),
+            Parameter("recipient", "Only to this organization or client."),
+        ),
+    )
 
 
 def _explain(bridge: Bridge, asked: Asked) -> Answer:
@@ -112,3 +135,24 @@ def _accounting(bridge: Bridge, asked: Asked) -> Answer:
 
 def _emergencies(bridge: Bridge, asked: Asked) -> Answer:
     return Answer(200, {"disclosures": [each.to_json() for each in audits.unreviewed(bridge)]})
+
+
+def _review(bridge: Bridge, asked: Asked) -> Answer:
+    by, outcome = (str(asked.body.get(name) or "") for name in ("by", "outcome"))
+    number = asked.path["number"]
+    if not by or not outcome:
+        text = "Say who has looked (by), and what was found (outcome)."
+        raise InvalidContent(Issue("required", text))
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    audits.review(bridge, int(number) if is_number else 0, by=by, outcome=outcome)
+    return _emergencies(bridge, asked)
+
+
+def _breach(bridge: Bridge, asked: Asked) -> Answer:
+    query = asked.query
+    if query["since"] is None:
+        raise InvalidContent(Issue("required", "Say since when (since)."))
+    found = audits.breach(
+        bridge, since=query["since"], until=query["until"], recipient=query["recipient"] or ""
+    )
+    return Answer(200, {"disclosures": [each.to_json() for each in found]})

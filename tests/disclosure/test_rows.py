@@ -338,6 +338,7 @@ def row_17_accounting_of_three_years(world: World) -> None:
     assert (found.recipient, found.purpose) == ("Springfield Example Clinic", "TREAT")
     assert found.consents == (f"Consent/{consent_id}",)
     assert (found.resources, bool(found.policy)) == ({"MedicationRequest": 1}, True)
+    assert found.redisclosure == "hipaa"
     world.clock.at += timedelta(days=4 * 366)
     assert audits.accounting(world.bridge, patient) == []
 
