@@ -1,9 +1,12 @@
 """What all tests share."""
 
+import atexit
 import gc
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,30 @@ def _compiled_once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any
 
 
 Rule._compile_builder = _compiled_once  # type: ignore[method-assign]
+
+
+# The steps from nothing to the schema are taken once, and then what they made is copied: they took
+# longer than most tests. Tests that ask for `empty_database_url` take them, and all processes.
+_migrate = Database._migrate
+_schema = sqlite3.connect(":memory:", check_same_thread=False)
+atexit.register(_schema.close)
+
+
+def _copy_schema(database: Database) -> None:
+    if database.engine.dialect.name != "sqlite":
+        _migrate(database)
+        return
+    with closing(sqlite3.connect(database.path)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            _migrate(database)
+        elif _schema.execute("SELECT 1 FROM sqlite_master").fetchone():
+            _schema.backup(connection)
+        else:
+            _migrate(database)
+            connection.backup(_schema)
+
+
+Database._migrate = _copy_schema  # type: ignore[method-assign]
 
 
 # Begun first, so that none of them is what everything waits for at the end.
@@ -106,8 +133,11 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database without a schema, of both kinds in turn."""
+def empty_database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The URL of a database without a schema, of both kinds in turn; it takes every step."""
+    monkeypatch.setattr(Database, "_migrate", _migrate)
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'empty.db'}"
     postgres: Postgres = request.getfixturevalue("postgres")
