@@ -19,6 +19,8 @@ from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 
 _KNOWN = 20_000
+_MOMENT = timedelta(milliseconds=1)
+_LATEST = datetime.max.replace(tzinfo=UTC) - _MOMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,11 @@ def _read(
 
 def _bounds(consent: WrittenConsent) -> tuple[datetime, ...]:
     periods = [provision.period for provision in consent.provisions]
-    return tuple(moment for each in periods for moment in (each.start, each.end))
+    moments = [moment for each in periods for moment in (each.start, each.end)]
+    of_data = [each.data_period for each in consent.provisions if each.data_period is not None]
+    reached = [moment for each in of_data for moment in (each.start, each.end)]
+    # What goes on in a resource lasts until now, and so grows into a time or out of it.
+    return (*moments, *(each + _MOMENT for each in reached if each < _LATEST))
 
 
 @lru_cache(maxsize=_KNOWN)

@@ -142,3 +142,20 @@ def test_what_was_taken_back_was_never_known(store: Store) -> None:
 
     assert (before, refused.status) == ([], 422), refused.body
     assert store.get("Condition").references == ["Condition/c-1"]
+
+
+def test_what_goes_on_grows_into_a_time_by_itself(database_url: str) -> None:
+    at = [NOW]
+    bridge = bridges.build(Settings(auth="none", database_url=database_url), now=lambda: at[0])
+    store = Store(bridge)
+    signed(store, exception={"type": "deny", "dataPeriod": {"start": "2026-06-01T12:15:00Z"}})
+    store.put(condition("c-1", onsetPeriod={"start": "2024-05-01"}))
+    store.put(condition("c-2", onsetDateTime="2024-05-01"))
+    found = []
+    for minute in (0, 15, 16):
+        at[0] = NOW.replace(minute=minute)
+        found.append((store.get("Condition").references, store.get("Condition/c-1").status))
+    bridge.close()
+
+    both = ["Condition/c-1", "Condition/c-2"]
+    assert found == [(both, 200), (both, 200), (["Condition/c-2"], 404)]
