@@ -10,7 +10,7 @@ from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.cli import output
 from fhirbridge.clock import to_instant
-from fhirbridge.handoffs import closing, inbound, referrals
+from fhirbridge.handoffs import closing, inbound, referrals, releasing
 from fhirbridge.handoffs.answer import ACTIONS, Answer, answer
 from fhirbridge.handoffs.paper import print_packet
 from fhirbridge.handoffs.referrals import resolve
@@ -245,15 +245,33 @@ def close(handoff: str, reason: str, by: str) -> None:
 
 
 @command.command("set-aside")
-@click.option("--settle", type=int, default=None, metavar="NUMBER", help="Somebody dealt with it.")
+@click.option("--show", type=int, default=None, metavar="NUMBER", help="Print one as it came.")
+@click.option("--release", type=int, default=None, metavar="NUMBER", help="Let it count after all.")
+@click.option("--settle", type=int, default=None, metavar="NUMBER", help="It counts for nothing.")
+@click.option("--handoff", default="", help="Which one a released one is about, if nobody knows.")
 @click.option("--all", "with_settled", is_flag=True, help="Also what is settled.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def set_aside(settle: int | None, with_settled: bool, as_json: bool) -> None:
-    """List what arrived about referrals and led nowhere, or settle one of them."""
+def set_aside(
+    show: int | None,
+    release: int | None,
+    settle: int | None,
+    handoff: str,
+    with_settled: bool,
+    as_json: bool,
+) -> None:
+    """List what arrived about referrals and led nowhere; a person lets it count, or settles it."""
     bridge = bridges.build(config.load())
     try:
+        if show is not None:
+            click.echo(releasing.show(bridge, show).body.decode(errors="replace"))
+            return
+        if release is not None:
+            about = resolve(bridge, handoff) if handoff else ""
+            by = getpass.getuser()
+            taken = releasing.release(bridge, release, by=by, handoff_id=about)
+            click.echo(f"Handoff {taken.handoff_id} is {taken.state.value}.", err=True)
         if settle is not None:
-            referrals.settle(bridge, settle, by=getpass.getuser())
+            releasing.settle(bridge, settle, by=getpass.getuser())
         found = referrals.list_set_aside(bridge, with_settled=with_settled)
     finally:
         bridge.close()

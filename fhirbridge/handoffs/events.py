@@ -85,9 +85,11 @@ def take(
     if handoff is None:
         return None
     state = ReferralState(handoff.status)
-    fault = event.fault or stranger(
-        bridge, session, handoff, event.resource, base=event.base, persons=event.persons
-    )
+    fault = event.fault
+    if fault is None and event.source != "person":  # who enters it vouches for whom it is about
+        fault = stranger(
+            bridge, session, handoff, event.resource, base=event.base, persons=event.persons
+        )
     if fault is not None:
         set_aside(bridge, session, event, code=fault.code, reason=fault.reason, handoff=handoff)
         return Taken(handoff_id, "impossible", state, fault.code)
@@ -145,13 +147,13 @@ def _take_task(
     bridge: Bridge, session: Session, handoff: HandoffRow, event: Event, profile: Profile
 ) -> Taken:
     state = ReferralState(handoff.status)
-    known = str(handoff.details.get("versionHere") or "")
+    before_it = str(handoff.details.get("versionHere") or "")
     if event.side == "theirs":
-        known = handoff.task_version or ""
+        before_it = handoff.task_version or ""
     seen = see_task(
         event.resource,
         state=state,
-        version_id=known,
+        version_id="" if event.source == "person" else before_it,
         profile=profile,
         history=event.history,
         actors=_actors(handoff, event),
@@ -162,7 +164,8 @@ def _take_task(
     said = reading.state.value if reading else ""
     where = "saidHere" if event.side == "ours" else "saidThere"
     before = details.get(where) or ReferralState.SENT.value
-    if result in ("moved", "impossible") and said and said == before:
+    is_new = event.source == "person" or said != before
+    if result in ("moved", "impossible") and said and not is_new:
         # this copy says what it said before; a visit or the other copy told us more since
         result, target = "same", state
     if result == "impossible":
@@ -170,14 +173,18 @@ def _take_task(
         set_aside(bridge, session, event, code=code, reason=seen.reason, handoff=handoff)
     elif result != "stale" and said:
         details[where] = said
-    if event.side == "ours":
+    version = handoff.task_version
+    if event.source == "person" and is_older(seen.version_id, before_it, event.history):
+        pass  # something that was set aside and counts after all
+    elif event.side == "ours":
         details["versionHere"] = seen.version_id
-    version = seen.version_id if event.side == "theirs" else handoff.task_version
+    else:
+        version = seen.version_id
     if result == "moved":
         details["why"] = _reason_code(event.resource)
     told = seen.reason if result in ("impossible", "stale") else ""
     _write(bridge, session, handoff, event, details, result, target, told, version)
-    if result == "moved" and event.side == "theirs":
+    if result == "moved" and (event.side == "theirs" or event.source == "person"):
         why = event.resource.get("statusReason")
         mirror(session, bridge, handoff, target, profile=profile, reason=why)
     elif result == "moved" and event.source == "rest" and not event.is_outside:

@@ -77,7 +77,7 @@ def route(bridge: Bridge, session: Session, event: Event) -> Iterator[Taken]:
             set_aside(bridge, session, event, code="no-party", reason=reason, handoff=handoff)
             continue
         taken = take(
-            bridge, session, handoff_id, event, profile=_profile(bridge, session, handoff_id)
+            bridge, session, handoff_id, event, profile=profile_of(bridge, session, handoff_id)
         )
         if taken is not None:
             yield taken
@@ -135,7 +135,7 @@ def _claims_ours(bridge: Bridge, session: Session, task: Resource) -> bool:
     return any(token.startswith(ours) for token in tokens(task))
 
 
-def _profile(bridge: Bridge, session: Session, handoff_id: str) -> Profile:
+def profile_of(bridge: Bridge, session: Session, handoff_id: str) -> Profile:
     """In which words its Task speaks: those of who asked us, else those of the partner."""
     handoff = handoffs.get(session, bridge.custodian.id, handoff_id)
     told: Profile | None = handoff.details.get("profile") if handoff else None

@@ -163,27 +163,3 @@ def list_set_aside(bridge: Bridge, *, with_settled: bool = False) -> list[Kept]:
     """What arrived and led nowhere, newest first."""
     with bridge.database.read() as session:
         return quarantine.list_kept(session, bridge.custodian.id, with_settled=with_settled)
-
-
-def settle(bridge: Bridge, kept_id: int, *, by: str) -> None:
-    """Note that a person dealt with something that was set aside. Raises NotFound."""
-    custodian_id, now = bridge.custodian.id, bridge.now()
-    with bridge.database.transaction() as session:
-        kept = next(
-            (
-                one
-                for one in quarantine.list_kept(session, custodian_id, limit=100_000)
-                if one.id == kept_id
-            ),
-            None,
-        )
-        if kept is None or not quarantine.settle(session, custodian_id, kept_id, by=by, now=now):
-            raise NotFound(Issue("not-found", "Nothing open was set aside under this number."))
-        about = kept.handoff_id or f"{kept.partner} {kept.code}"
-        left = [
-            one
-            for one in quarantine.list_kept(session, custodian_id, limit=100_000)
-            if (one.handoff_id or f"{one.partner} {one.code}") == about
-        ]
-        if not left:
-            alerts.close(session, custodian_id, f"set-aside {about}", now=now)

@@ -85,6 +85,22 @@ def list_kept(
     return [_kept(row) for row in session.execute(query.limit(limit))]
 
 
+def get(session: Session, custodian_id: int, kept_id: int) -> Kept | None:
+    """What is open under this number, or None."""
+    mine = (_q.custodian_id == custodian_id) & (_q.id == kept_id) & _q.settled_at.is_(None)
+    row = session.execute(sa.select(quarantine).where(mine)).first()
+    return _kept(row) if row else None
+
+
+def has_open(session: Session, custodian_id: int, *, like: Kept) -> bool:
+    """True if something is open about the same handoff, or about none of that partner and code."""
+    about = _q.handoff_id == like.handoff_id
+    if like.handoff_id is None:
+        about = _q.handoff_id.is_(None) & (_q.partner == like.partner) & (_q.code == like.code)
+    query = sa.select(_q.id).where(_q.custodian_id == custodian_id, _q.settled_at.is_(None), about)
+    return session.execute(query.limit(1)).first() is not None
+
+
 def settle(session: Session, custodian_id: int, kept_id: int, *, by: str, now: datetime) -> bool:
     """Note that a person dealt with it; False if there is no such open one."""
     mine = (_q.custodian_id == custodian_id) & (_q.id == kept_id) & _q.settled_at.is_(None)

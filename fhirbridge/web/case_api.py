@@ -10,7 +10,7 @@ from functools import partial
 from fhirbridge.bridge import Bridge
 from fhirbridge.documents.outgoing import outgoing_again
 from fhirbridge.errors import InvalidContent, Issue
-from fhirbridge.handoffs import closing, inbound, referrals, repair, view
+from fhirbridge.handoffs import closing, inbound, referrals, releasing, repair, view
 from fhirbridge.handoffs.answer import ACTIONS, Action, answer
 from fhirbridge.handoffs.answer import Answer as Given
 from fhirbridge.jsontypes import JsonObject
@@ -113,10 +113,29 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
         parameters=(_ALL,),
     )
     yield Operation(
+        "GET",
+        "/set-aside/{number}",
+        _TAG,
+        "What was set aside, with its text as it came.",
+        partial(_show_aside, bridge),
+        {200: "SetAside", 404: "Issues"},
+    )
+    yield Operation(
+        "POST",
+        "/set-aside/{number}/$release",
+        _TAG,
+        "Let it count after all.",
+        partial(_release, bridge),
+        {200: "Case", **refusals},
+        "Who releases it vouches for whom it is about and who said it; `handoff` says which one, "
+        "where that is not known. 409: the referral cannot come to what it says.",
+        body="ReleaseRequest",
+    )
+    yield Operation(
         "POST",
         "/set-aside/{number}/$settle",
         _TAG,
-        "Note that somebody dealt with it.",
+        "Note that somebody dealt with it, and that it counts for nothing.",
         partial(_settle, bridge),
         {204: "Nothing", **refusals},
         body="SettleRequest",
@@ -219,11 +238,31 @@ def _set_aside(bridge: Bridge, asked: Asked) -> Answer:
 
 def _settle(bridge: Bridge, asked: Asked) -> Answer:
     body = _fields(asked.body, "by")
-    number = asked.path["number"]
-    referrals.settle(
-        bridge, int(number) if number.isdecimal() and len(number) < 19 else -1, by=_text(body, "by")
-    )
+    releasing.settle(bridge, _number(asked), by=_text(body, "by"))
     return Answer(204)
+
+
+def _show_aside(bridge: Bridge, asked: Asked) -> Answer:
+    kept = releasing.show(bridge, _number(asked))
+    text = kept.body.decode(errors="replace")
+    return Answer(200, {**referrals.kept_json(kept), "content": text})
+
+
+def _release(bridge: Bridge, asked: Asked) -> Answer:
+    body = _fields(asked.body, "by", "handoff")
+    name = _text(body, "handoff")
+    taken = releasing.release(
+        bridge,
+        _number(asked),
+        by=_text(body, "by"),
+        handoff_id=referrals.resolve(bridge, name) if name else "",
+    )
+    return Answer(200, referrals.show(bridge, taken.handoff_id).to_json())
+
+
+def _number(asked: Asked) -> int:
+    number = asked.path["number"]
+    return int(number) if number.isdecimal() and len(number) < 19 else -1
 
 
 def _fields(body: JsonObject, *names: str) -> JsonObject:

@@ -8,7 +8,7 @@ import pytest
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import Conflict
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs import closing, partners, referrals
+from fhirbridge.handoffs import closing, partners, referrals, releasing
 from fhirbridge.handoffs.answer import Answer, answer
 from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.follow import follow
@@ -18,6 +18,7 @@ from fhirbridge.handoffs.tasks import circumstances, read
 from fhirbridge.handoffs.withdrawing import tell_next
 from fhirbridge.handoffs.worker import drain
 from fhirbridge.storage import resources
+from fhirbridge.web.app import create_app
 from fhirbridge.workflow.transitions import next_states
 from fhirbridge.workflow.words import ReferralState
 from tests.journeys.conftest import Ehr, case, wait_for
@@ -164,9 +165,59 @@ class TestNotifications:
         notify(bridge, EHR, bundle(other))
         kept = referrals.show(bridge, handoff_id).set_aside[0]
 
-        referrals.settle(bridge, kept.id, by="ana")
+        releasing.settle(bridge, kept.id, by="ana")
 
         assert told(bridge, handoff_id) == []
+
+    def test_a_person_lets_something_count_after_all(self, bridge: Bridge, ehr: Ehr) -> None:
+        handoff_id, task = task_at(ehr, bridge, "released")
+        other = {"for": {"reference": "Patient/merged-there"}}
+        notify(bridge, EHR, bundle(version(task, 2, "accepted") | other))
+        notify(bridge, EHR, bundle(version(task, 3, "accepted") | other))
+        second, first = referrals.show(bridge, handoff_id).set_aside
+
+        taken = releasing.release(bridge, first.id, by="ana")
+        left = told(bridge, handoff_id)
+        releasing.settle(bridge, second.id, by="ana")
+
+        shown = referrals.show(bridge, handoff_id)
+        assert (taken.result, shown.handoff.status) == ("moved", "accepted")
+        assert shown.handoff.details["events"][-1]["by"] == "ana"
+        assert bridge_task(bridge, handoff_id)["status"] == "accepted"
+        assert (left, told(bridge, handoff_id)) == (["set-aside"], [])
+
+    def test_what_a_referral_cannot_come_to_stays_set_aside(self, bridge: Bridge, ehr: Ehr) -> None:
+        handoff_id, task = task_at(ehr, bridge, "held")
+        notify(bridge, EHR, bundle(version(task, 2, "rejected", "4.0")))
+        notify(bridge, EHR, bundle(version(task, 3, "accepted", "3.0")))
+        [kept] = referrals.show(bridge, handoff_id).set_aside
+
+        with pytest.raises(Conflict, match="declined"):
+            releasing.release(bridge, kept.id, by="ana")
+
+        assert [one.id for one in referrals.show(bridge, handoff_id).set_aside] == [kept.id]
+
+    def test_a_person_says_which_referral_it_is_about(self, bridge: Bridge, ehr: Ehr) -> None:
+        handoff_id, _ = task_at(ehr, bridge, "whose-it-is")
+        stranger = {"resourceType": "Task", "id": "8", "status": "accepted", "intent": "order"}
+        notify(bridge, EHR, bundle(stranger))
+        client = create_app(replace(bridge, settings=replace(bridge.settings, auth="none")))
+        [kept] = referrals.list_set_aside(bridge)
+        place = f"/api/set-aside/{kept.id}"
+
+        shown = client.test_client().get(place).get_json()
+        unnamed = client.test_client().post(f"{place}/$release", json={"by": "ana"})
+        named = client.test_client().post(
+            f"{place}/$release", json={"by": "ana", "handoff": handoff_id}
+        )
+
+        assert (shown["code"], wire.parse(shown["content"].encode())) == (
+            "unknown-referral",
+            stranger,
+        )
+        assert (unnamed.status_code, named.status_code) == (400, 200)
+        assert named.get_json()["state"] == "accepted"
+        assert referrals.list_set_aside(bridge) == []
 
 
 class TestVisits:
