@@ -95,6 +95,11 @@ def try_look_up(client: PartnerClient, capability: Resource, *, base: str) -> Pr
         if again is not None and again not in made:
             made.append(again)
         shown.conditional_create = again == first
+        if not shown.look_up:
+            shown.words = (
+                "The partner took the test Task and does not show it to us by its identifier: a "
+                "lost answer would have to be settled by a person."
+            )
     finally:
         if shown.look_up:
             made += [
@@ -102,7 +107,8 @@ def try_look_up(client: PartnerClient, capability: Resource, *, base: str) -> Pr
                 for one in client.find("Task", [token]).references.get(token, ())
                 if one not in made
             ]
-        shown.left_behind = [one for one in made if not _deleted(client, one)]
+        was_seen = bool(shown.look_up)
+        shown.left_behind = [one for one in made if not _deleted(client, one, was_seen=was_seen)]
     return shown
 
 
@@ -144,8 +150,13 @@ def _found_after(client: PartnerClient, token: str, place: str) -> float | None:
     return None
 
 
-def _deleted(client: PartnerClient, place: str) -> bool:
-    """True if it is gone; a server without deletion may say that there is no such address."""
-    client.delete(place)
+def _deleted(client: PartnerClient, place: str, *, was_seen: bool) -> bool:
+    """True if it is gone; a server without deletion may say that there is no such address.
+
+    Where it was never to be seen, only the answer to its deletion tells.
+    """
+    answer = client.delete(place)
+    if not was_seen:
+        return isinstance(answer, Answer) and (answer.status < 300 or answer.status == 410)
     seen = client.read(place)
     return isinstance(seen, Answer) and seen.status in (404, 410)

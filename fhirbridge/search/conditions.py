@@ -61,7 +61,7 @@ def parse_clause(
     if not parameters:
         raise unknown(name, types)
     if dot:
-        return _parse_chain(parameters, name, value, context, depth=depth)
+        return _parse_chain(types, parameters, name, value, context, depth=depth)
     parameter = parameters[0]
     names = tuple(dict.fromkeys(each.name for each in parameters))
     if modifier == "missing":
@@ -123,7 +123,13 @@ def _find(types: tuple[str, ...], code: str) -> list[SearchParameter]:
 
 
 def _parse_chain(
-    parameters: list[SearchParameter], name: str, value: str, context: SearchContext, *, depth: int
+    types: tuple[str, ...],
+    parameters: list[SearchParameter],
+    name: str,
+    value: str,
+    context: SearchContext,
+    *,
+    depth: int,
 ) -> Chain:
     head, _, rest = name.partition(".")
     chosen = head.partition(":")[2]
@@ -154,7 +160,7 @@ def _parse_chain(
     if refusals and not links:
         raise refusals[0]
     if not links:
-        raise unknown(name, tuple(sorted(candidates)) if chosen else ())
+        raise unknown(name, types)
     if len(links) > _MAX_CHAINED_TYPES:
         raise invalid_search(f"'{name}' may mean many types; name one, as in '{head}:Type.{rest}'.")
     return Chain(tuple(dict.fromkeys(each.name for each in parameters)), tuple(links))

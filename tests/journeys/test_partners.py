@@ -142,6 +142,22 @@ class TestProbe:
         assert not found.abilities.can_create_conditionally("Task")
         assert [one.call_count for one in deleted] == [1, 1]
         assert found.probe["leftBehind"] == []
+        assert "settled by a person" in found.probe["words"]
+
+    @responses.activate
+    def test_what_was_never_shown_and_cannot_be_deleted_is_left_behind(
+        self, bridge: Bridge
+    ) -> None:
+        statement = capability("transaction", types=("Task", "CarePlan"))
+        responses.get(f"{BASE}/metadata", json=statement)
+        place = f"{BASE}/Task/1"
+        responses.post(f"{BASE}/Task", status=201, headers={"Location": place})
+        responses.get(f"{BASE}/Task", status=400)
+        responses.delete(place, status=404)
+        responses.get(place, status=404)  # it is there, and not for us
+        partners.add(bridge, Partner("ehr", BASE))
+
+        assert probe(bridge, "ehr", write=True).probe["leftBehind"] == ["Task/1"]
 
 
 class TestLowRungs:

@@ -20,6 +20,9 @@ class Prefix(StrEnum):
     AP = "ap"
 
 
+_KNOWN = frozenset(Prefix)
+
+
 def parse_prefix(value: str) -> tuple[Prefix, str]:
     """Split a value into prefix and rest: `"ge2024-05"` -> `(Prefix.GE, "2024-05")`.
 
@@ -27,5 +30,7 @@ def parse_prefix(value: str) -> tuple[Prefix, str]:
     """
     letters = value[:2]
     if len(letters) == 2 and letters.isalpha():
+        if letters not in _KNOWN:
+            raise ValueError(f"expected no letters before it but one of {', '.join(Prefix)}")
         return Prefix(letters), value[2:]
     return Prefix.EQ, value

@@ -29,7 +29,16 @@ class TestRefusals:
             ("date:not=2026", "not-supported", "'date'"),
             ("subject:Practitioner=1", "not-supported", "'subject'"),
             ("category:in=http://none.example", "not-supported", "'category:in'"),
-            ("date=tomorrow", "invalid", "'date'"),
+            (
+                "date=tomorrow",
+                "invalid",
+                "'date' cannot be read: expected no letters before it but",
+            ),
+            (
+                "patient.nam=x",
+                "not-supported",
+                "'nam' is not a search parameter of Group and Patient",
+            ),
             ("date=2026-13", "invalid", "'date'"),
             ("date=2026-02-30", "invalid", "'date'"),
             ("date=xx2026", "invalid", "'date'"),
