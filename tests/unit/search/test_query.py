@@ -35,9 +35,9 @@ class TestRefusals:
                 "'date' cannot be read: expected no letters before it but",
             ),
             (
-                "patient.nam=x",
+                "subject.nam=x",
                 "not-supported",
-                "'nam' is not a search parameter of Group and Patient",
+                "'subject.nam' is not a search parameter of CarePlan",
             ),
             ("date=2026-13", "invalid", "'date'"),
             ("date=2026-02-30", "invalid", "'date'"),
