@@ -24,8 +24,8 @@ from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.purposes import PURPOSES
 from fhirbridge.handoffs import consenting, partners
 from fhirbridge.jsontypes import JsonObject
-from fhirbridge.operations import consents, held_consents
-from fhirbridge.operations.consents import Explanation
+from fhirbridge.operations import consents, explanations, held_consents
+from fhirbridge.operations.explanations import Explanation
 
 _ORIGINS = {
     "document": "a document of ours",
@@ -89,6 +89,7 @@ def list_consents(patient: str, as_json: bool) -> None:
 @click.option(
     "--actor", metavar="TEXT", default="", help="Of an emergency: who asks, with affiliation."
 )
+@click.option("--resource", metavar="TYPE/ID", default="", help="Only about this one of theirs.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def explain(
     patient: str,
@@ -100,11 +101,13 @@ def explain(
     at_text: str,
     reason: str,
     actor: str,
+    resource: str,
     as_json: bool,
 ) -> int:
     """Say what may be disclosed, why the rest may not, and what would change that.
 
-    Exits with 3 if nothing may be disclosed.
+    About one resource it names the elements that are taken out of it. Exits with 3 if nothing may
+    be disclosed.
     """
     if bool(partner) == bool(recipient):
         raise click.UsageError("Name a partner with --to, or an organization with --recipient.")
@@ -125,11 +128,13 @@ def explain(
             actor=actor,
         )
         at = moment(at_text, bridge.settings.zone, "--at") if at_text else None
-        explanation = consents.explain(bridge, patient_id(bridge, patient), caller, at=at)
+        explanation = explanations.explain(
+            bridge, patient_id(bridge, patient), caller, at=at, resource=resource
+        )
     finally:
         bridge.close()
     if as_json:
-        output.print_json(consents.explanation_json(explanation))
+        output.print_json(explanations.explanation_json(explanation))
     else:
         _show(explanation)
     return 0 if explanation.is_permitted else 3
@@ -149,6 +154,13 @@ def _show(explanation: Explanation) -> None:
             click.echo(f"          {each}")
     for consent, missing in explanation.missing.items():
         click.echo(f"{consent} lacks: {', '.join(missing)}")
+    about = explanation.resource
+    if about:
+        rest = f" without {', '.join(about.without)}" if about.without else ""
+        what = f"leaves{rest}" if about.leaves else "stays"
+        click.echo(f"{about.reference} ({about.content_class}) {what}")
+    elif explanation.by_resource:
+        click.echo("Consents speak about single resources: ask about one with --resource.")
 
 
 def _grounds(decision: Decision) -> tuple[str, ...]:

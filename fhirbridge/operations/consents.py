@@ -1,4 +1,4 @@
-"""Consents: explain a decision, attest, end and revoke one.
+"""Consents: attest, end and revoke one.
 
 Source: 42 CFR 2.31; design.md section 9
 """
@@ -10,89 +10,18 @@ from datetime import datetime
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
-from fhirbridge.consent.decision import Decision, Permit
 from fhirbridge.consent.elements import ELEMENTS
-from fhirbridge.disclosure.caller import Caller
-from fhirbridge.disclosure.gate import Gate, Place
 from fhirbridge.errors import InvalidContent, Issue, NotFound
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.operations.audits import Disclosed, disclosures
 from fhirbridge.storage import audit, consents, outbox_rows, resources
 from fhirbridge.storage.consents import Mark, MarkKind
-from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.outbox_rows import OutboxRow
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.words import DeliveryState
 
 _POLL_SECONDS = 0.2
 _MANY = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The decision about a patient for a caller: by class of content, with reasons.
-
-    `missing` has, by consent, the written elements that it lacks.
-    """
-
-    patient: str
-    caller: Caller
-    at: datetime
-    decisions: dict[str, Decision]
-    missing: dict[str, tuple[str, ...]]
-
-    @property
-    def is_permitted(self) -> bool:
-        """True if anything may leave: without identity nothing can be sent, but it may be read."""
-        return any(isinstance(each, Permit) for each in self.decisions.values())
-
-
-def explain(
-    bridge: Bridge, patient: str, caller: Caller, *, at: datetime | None = None
-) -> Explanation:
-    """Why a caller may see what of a patient, at a time; `patient` is an id or `Patient/id`.
-
-    Raises NotFound for a patient who is not stored here.
-    """
-    patient_id = patient.removeprefix("Patient/")
-    reference = f"Patient/{patient_id}"
-    when = at or bridge.now()
-    place = Place(
-        custodian_id=bridge.custodian.id,
-        policy=bridge.policy,
-        now=when,
-        zone=bridge.settings.zone,
-    )
-    gate = Gate(caller, place)
-    with bridge.database.read() as session:
-        stored = resources.read(session, bridge.custodian.id, "Patient", patient_id)
-        if stored is None or stored.deleted:
-            raise NotFound(Issue("not-found", "There is no patient with this id."))
-        allowance = gate.allowance(session, key_of(reference))
-        known = gate.known(session, key_of(reference))
-    missing = {each.reference: each.missing for each in known.consents if each.missing}
-    return Explanation(reference, caller, when, allowance.decisions, missing)
-
-
-def explanation_json(found: Explanation) -> JsonObject:
-    """An explanation for programs."""
-    recipient = found.caller.recipient
-    return {
-        "patient": found.patient,
-        "recipient": recipient.name if recipient else "",
-        "purpose": found.caller.purpose,
-        "at": to_instant(found.at),
-        "permitted": found.is_permitted,
-        "decisions": [
-            {
-                "information": content_class,
-                "decision": "permit" if isinstance(each, Permit) else "withhold",
-                "reasons": [one.to_json() for one in each.reasons],
-            }
-            for content_class, each in found.decisions.items()
-        ],
-        "missingElements": {name: list(codes) for name, codes in found.missing.items()},
-    }
 
 
 def attest(bridge: Bridge, consent_id: str, *, by: str, confirmed: frozenset[str]) -> Mark:

@@ -206,7 +206,7 @@ _REASON = an_object(
 )
 _CONSENTS: Mapping[str, JsonObject] = {
     "Explanation": an_object(
-        "patient recipient purpose at permitted decisions missingElements",
+        "patient recipient purpose at permitted decisions missingElements byResource resource",
         patient=TEXT,
         recipient=TEXT,
         purpose=TEXT,
@@ -221,6 +221,16 @@ _CONSENTS: Mapping[str, JsonObject] = {
             )
         ),
         missingElements={**ANY, "description": "Codes of written elements, by consent."},
+        byResource=YES_NO,
+        resource=maybe(
+            an_object(
+                "reference information leaves without",
+                reference=TEXT,
+                information=TEXT,
+                leaves=YES_NO,
+                without=listed(TEXT),
+            )
+        ),
     ),
     "ReviewRequest": an_object("by outcome", by=FILLED, outcome=FILLED),
     "RevocationRequest": an_object("by", by=FILLED),

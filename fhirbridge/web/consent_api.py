@@ -11,7 +11,7 @@ from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure.caller import Caller
 from fhirbridge.errors import InvalidContent, Issue
 from fhirbridge.handoffs import consenting, partners
-from fhirbridge.operations import audits, consents
+from fhirbridge.operations import audits, consents, explanations
 from fhirbridge.web.operations import Answer, Asked, Operation, Parameter
 
 _TAG = "consents"
@@ -35,6 +35,7 @@ def operations(bridge: Bridge) -> Iterator[Operation]:
             Parameter("at", "When; now if not given.", "date-time"),
             Parameter("reason", "Of an emergency: its nature."),
             Parameter("actor", "Of an emergency: who asks, with affiliation."),
+            Parameter("resource", "Only about this one of theirs, Type/id."),
         ),
     )
     yield Operation(
@@ -113,8 +114,10 @@ def _explain(bridge: Bridge, asked: Asked) -> Answer:
         reason=query["reason"] or "",
         actor=query["actor"] or "",
     )
-    found = consents.explain(bridge, query["patient"], caller, at=query["at"])
-    return Answer(200, consents.explanation_json(found))
+    found = explanations.explain(
+        bridge, query["patient"], caller, at=query["at"], resource=query["resource"] or ""
+    )
+    return Answer(200, explanations.explanation_json(found))
 
 
 def _revoke(bridge: Bridge, asked: Asked) -> Answer:

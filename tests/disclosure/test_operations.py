@@ -11,7 +11,7 @@ from fhirbridge.disclosure.caller import Caller
 from fhirbridge.errors import Conflict, NotFound
 from fhirbridge.fhir.validation import check as validate
 from fhirbridge.jsontypes import JsonObject
-from fhirbridge.operations import audits, consents
+from fhirbridge.operations import audits, consents, explanations
 from fhirbridge.storage import tables
 from fhirbridge.storage.reindex import reindex
 from fhirbridge.storage.resources import Circumstances
@@ -69,18 +69,18 @@ def test_attestation_holds_for_one_version(record: Store) -> None:
 
 
 def test_an_explanation_says_what_would_change_it(record: Store) -> None:
-    found = consents.explain(record.bridge, "p1", CLINIC)
-    other = consents.explain(record.bridge, "p1", STRANGER)
+    found = explanations.explain(record.bridge, "p1", CLINIC)
+    other = explanations.explain(record.bridge, "p1", STRANGER)
 
-    shown = consents.explanation_json(found)
+    shown = explanations.explanation_json(found)
     by_class = {each["information"]: each["decision"] for each in shown["decisions"]}
     assert (by_class["medications"], by_class["labs"]) == ("permit", "withhold")
     assert found.is_permitted and not other.is_permitted
-    reason = consents.explanation_json(other)["decisions"][0]["reasons"][0]
+    reason = explanations.explanation_json(other)["decisions"][0]["reasons"][0]
     assert reason["code"] == "not-covered-actor"
     assert reason["change"].startswith("A consent that names the recipient")
     with pytest.raises(NotFound):
-        consents.explain(record.bridge, "nobody", CLINIC)
+        explanations.explain(record.bridge, "nobody", CLINIC)
 
 
 def test_revoking_closes_the_record_and_names_who_was_told(record: Store) -> None:

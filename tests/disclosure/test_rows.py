@@ -21,7 +21,7 @@ from fhirbridge.disclosure.caller import Caller
 from fhirbridge.disclosure.packages import Authorised, authorise
 from fhirbridge.handoffs.consenting import gate_to
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.operations import audits, consents
+from fhirbridge.operations import audits, consents, explanations
 from fhirbridge.partners.registry import Partner
 from tests.disclosure.conftest import NOW
 from tests.disclosure.support import CLINIC, STRANGER, Store, caller
@@ -124,7 +124,7 @@ def row_2_written_elements(world: World) -> None:
     for code, changes in without.items():
         shape = {"kind": "release", "recipients": ("Springfield Example Clinic",)}
         world.sign(patient, purposes=("TREAT",), **{**shape, **changes})
-        found = consents.explain(world.bridge, patient, CLINIC)
+        found = explanations.explain(world.bridge, patient, CLINIC)
         assert code in found.missing[f"Consent/c-{patient}"]
         assert not world.sees(patient), code
     world.sign(patient, kind="release", recipients=("Springfield Example Clinic",))
@@ -373,7 +373,7 @@ def row_20_who_signs_for_another_proves_it(world: World) -> None:
     patient = world.person()
     world.sign(patient, roles=("guardian",))
     assert not world.sees(patient)
-    found = consents.explain(world.bridge, patient, CLINIC)
+    found = explanations.explain(world.bridge, patient, CLINIC)
     assert "signer-authority" in found.missing[f"Consent/c-{patient}"]
 
     proof = {"contentType": "application/pdf", "title": "Letters of guardianship"}

@@ -8,9 +8,11 @@ import pytest
 from fhirbridge.consent.classes import CLASSES
 from fhirbridge.consent.labels import ACT_CODE, ICD10CM
 from fhirbridge.disclosure.packages import Authorised, authorise
+from fhirbridge.errors import NotFound
 from fhirbridge.handoffs.consenting import gate_to
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.operations import audits, consents
+from fhirbridge.operations import audits, consents, explanations
+from fhirbridge.operations.explanations import OfResource
 from fhirbridge.partners.registry import Partner
 from tests.disclosure.support import CLINIC, Store, caller
 from tests.unit.consent.support import consent
@@ -218,3 +220,26 @@ def test_data_of_a_time_is_what_tells_of_that_time(
     assert (record.get("Condition/timed").status == 200) == permit
     sign(record, {"type": "deny", **since})
     assert (record.get("Condition/timed").status == 200) == deny
+
+
+def test_an_explanation_of_one_resource_goes_down_to_its_elements(record: Store) -> None:
+    no_reason = {"type": "deny", "class": [{"code": "diagnosis"}], "code": [coded("Z59.0")]}
+    sign(record, no_reason, NO_HIV)
+
+    def explained(reference: str = "") -> tuple[bool, OfResource | None]:
+        found = explanations.explain(record.bridge, "p1", CLINIC, resource=reference)
+        return found.is_permitted, found.resource
+
+    whole, part, nothing = (
+        explained(name) for name in ("Appointment/a", "Appointment/b", "Condition/hiv")
+    )
+
+    assert explained() == (True, None)
+    assert whole == (True, OfResource("Appointment/a", "appointments", True, ()))
+    assert part == (True, OfResource("Appointment/b", "appointments", True, ("reasonCode",)))
+    assert nothing == (False, OfResource("Condition/hiv", "diagnosis", False, ()))
+    found = explanations.explain(record.bridge, "p1", CLINIC, resource="Appointment/b")
+    reasons = explanations.explanation_json(found)["decisions"][1]["reasons"]
+    assert (reasons[0]["code"], reasons[0]["consent"]) == ("denied", "Consent/c1")
+    with pytest.raises(NotFound):
+        explained("Organization/o1")
