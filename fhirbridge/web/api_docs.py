@@ -33,6 +33,7 @@ def render(document: JsonObject) -> str:
         f"<title>{escape(info['title'])} API</title><style>{_STYLE}</style></head><body>",
         f"<header><h1>{escape(info['title'])} API {escape(info['version'])}</h1>",
         f"<p>{escape(info['description'])}</p>",
+        *_who_may_call(document),
         '<p>For programs: <a href="openapi.json">openapi.json</a></p></header>',
         '<nav aria-label="Contents"><ul>',
         *(f'<li><a href="#{tag}">{tag}</a></li>' for tag in tags),
@@ -49,6 +50,15 @@ def render(document: JsonObject) -> str:
         parts.append("</section>")
     parts.append("</section></main></body></html>\n")
     return "\n".join(parts)
+
+
+def _who_may_call(document: JsonObject) -> Iterator[str]:
+    """What a caller has to show, where it has to show something."""
+    schemes = document["components"]["securitySchemes"]
+    for asked in document["security"]:
+        yield from (
+            f"<p>Who calls needs: {escape(schemes[name]['description'])}</p>" for name in asked
+        )
 
 
 def _operations(document: JsonObject, tag: str) -> Iterator[str]:

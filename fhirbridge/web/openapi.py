@@ -49,8 +49,9 @@ def describe(operations: Sequence[Operation], *, open_to_all: bool) -> JsonObjec
                 _SECURITY: {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A token of /auth/token with the scope system/fhirbridge: "
-                    "r to GET, c to POST, u to PUT.",
+                    "description": "a token of /auth/token with the scope "
+                    "system/fhirbridge.<letters>: r to GET, c to POST, u to PUT. The custodian's own systems have it "
+                    "(fhirbridge client add NAME --own --scope system/fhirbridge.cru).",
                 }
             },
         },

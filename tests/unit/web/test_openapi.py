@@ -143,8 +143,11 @@ def test_a_token_is_asked_for_unless_anybody_may_call(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
     bridge = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/api.db"))
-    token = create_app(bridge).test_client().get("/api/openapi.json").get_json()["security"]
+    caller = create_app(bridge).test_client()
+    token = caller.get("/api/openapi.json").get_json()["security"]
+    page = caller.get("/api/docs").get_data(as_text=True)
     bridge.close()
 
+    assert "client add NAME --own" in page
     assert document["security"] == []
     assert token == [{name: []} for name in document["components"]["securitySchemes"]]
