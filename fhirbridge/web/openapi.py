@@ -50,8 +50,8 @@ def describe(operations: Sequence[Operation], *, open_to_all: bool) -> JsonObjec
                     "type": "http",
                     "scheme": "bearer",
                     "description": "a token of /auth/token with the scope "
-                    "system/fhirbridge.<letters>: r to GET, c to POST, u to PUT. The custodian's own "
-                    "systems have it "
+                    "system/fhirbridge.<letters>: r to GET, c to POST, u to PUT. The custodian's "
+                    "own systems have it "
                     "(fhirbridge client add NAME --own --scope system/fhirbridge.cru).",
                 }
             },
