@@ -208,6 +208,8 @@ def _print(found: Delivery) -> None:
             ],
             ("TRY", "STARTED", "VERDICT", "HOW"),
         )
+        for loss in attempts[-1].get("losses") or []:
+            click.echo(f"note: {loss}")
 
 
 def _how(attempt: JsonObject) -> str:

@@ -120,6 +120,11 @@ def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
     except Exception as exc:  # a fault of ours: recorded, and the partner is asked first
         telemetry.unexpected(exc, "A delivery")
         outcome = Outcome(Unknown("fault-of-ours"), sent.placed)
+    if outcome.versions:
+        sent.details["versions"] = dict(outcome.versions)
+    if outcome.theirs:
+        words = f"{len(outcome.theirs)} changed at the partner since: left as it is there."
+        sent.details["losses"] = [*sent.details.get("losses", ()), words]
     policy = Policy.from_json(claimed.row.policy)
     outcome = stay_unknown(claimed, outcome)
     return ending_of(bridge, claimed, outcome, sent, policy=policy, chance=chance)

@@ -31,9 +31,16 @@ def held_by(
         attempts = outbox_rows.attempts_of(session, custodian_id, row.id)
         if not attempts or attempts[-1].details.get("to") != partner.base_url:
             continue
+        versions: dict[str, str] = {}
+        for one in attempts:
+            versions |= one.details.get("versions") or {}
         body = wire.parse(outbox_rows.body_of(session, custodian_id, row.id), max_bytes=100_000_000)
         for entry in bundles.entries_of(body):
             if entry.full_url in fresh and entry.resource is not None:
                 same = wire.canonical(entry.resource) == wanted[entry.full_url]
-                held[entry.full_url] = Held(row.result[entry.full_url], unchanged=same)
+                held[entry.full_url] = Held(
+                    row.result[entry.full_url],
+                    unchanged=same,
+                    version=versions.get(entry.full_url, ""),
+                )
     return held

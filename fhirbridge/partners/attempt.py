@@ -26,7 +26,8 @@ class Outcome:
     attempt made for certain. `looked` says
     what a look-up after an unknown outcome found. `sequence` names, by fullUrl, the entries of
     the last request, so that a finding's entry can be told. `needs_person`: the outcome is
-    unknown and this partner offers no way to find out.
+    unknown and this partner offers no way to find out. `versions` are the partner's, by fullUrl;
+    `theirs` the fullUrls of what was changed there since and is left as it is.
     """
 
     verdict: Verdict
@@ -36,6 +37,8 @@ class Outcome:
     matched: int = 0
     sequence: tuple[str, ...] = ()
     needs_person: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    theirs: frozenset[str] = frozenset()
 
 
 class Stop(Exception):
@@ -62,6 +65,8 @@ class Attempt:
     created: list[str] = field(default_factory=list)
     matched: int = 0
     sequence: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    theirs: set[str] = field(default_factory=set)
 
     def placed(self) -> dict[str, str]:
         """What was created so far, by fullUrl. A transaction that failed created nothing."""
@@ -118,6 +123,8 @@ def note(attempt: Attempt, entries: Sequence[PlannedEntry], placed: Sequence[Pla
     for entry, place in zip(entries, placed, strict=True):
         if place.location:
             attempt.locations[entry.full_url] = place.location
+        if place.version:
+            attempt.versions[entry.full_url] = place.version
         if place.created:
             attempt.created.append(entry.full_url)
         else:

@@ -19,7 +19,7 @@ from fhirbridge.partners.attempt import (
     note,
 )
 from fhirbridge.partners.client import PartnerClient
-from fhirbridge.partners.lookup import find, look, place_known
+from fhirbridge.partners.lookup import find, leave_theirs, look, place_known
 from fhirbridge.partners.plan import PlannedEntry, Rung, SendPlan
 from fhirbridge.partners.verdict import (
     Delivered,
@@ -55,6 +55,7 @@ def deliver(
         return Outcome(Unknown("paper-only"), dict(ledger), needs_person=True)
     try:
         place_known(attempt)
+        leave_theirs(attempt)
         if look_first and look(attempt, anchor):
             verdict = Delivered()
         elif plan.rung is Rung.TRANSACTION:
@@ -73,11 +74,13 @@ def deliver(
         attempt.matched,
         attempt.sequence,
         needs_person,
+        attempt.versions,
+        frozenset(attempt.theirs),
     )
 
 
 def _send_transaction(attempt: Attempt) -> Verdict:
-    entries = list(attempt.plan.entries)
+    entries = [one for one in attempt.plan.entries if one.full_url not in attempt.theirs]
     blind = [e for e in entries if e.action == "create" and e.lookup and not e.conditional]
     if blind:
         find(attempt, blind, reading=True)
@@ -99,7 +102,8 @@ def _send_waves(attempt: Attempt) -> Verdict:
         pending = [
             entry
             for entry in wave
-            if entry.action == "update" or entry.full_url not in attempt.locations
+            if (entry.action == "update" or entry.full_url not in attempt.locations)
+            and entry.full_url not in attempt.theirs
         ]
         blind = [entry for entry in pending if entry.lookup and not entry.conditional]
         if blind:

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
+from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.attempt import Attempt, Stop
-from fhirbridge.partners.http import Exchange
-from fhirbridge.partners.plan import PlannedEntry, Rung
-from fhirbridge.partners.verdict import Refused, Retry, Unknown, judge_create
+from fhirbridge.partners.http import Answer, Exchange
+from fhirbridge.partners.plan import SHARED, PlannedEntry, Rung
+from fhirbridge.partners.verdict import Refused, Retry, Unknown, judge_create, read_body
+
+_WITHDRAWN = ("cancelled", "entered-in-error")
 
 
 def place_known(attempt: Attempt) -> None:
@@ -23,6 +26,43 @@ def place_known(attempt: Attempt) -> None:
             hint = "The partner does not know this patient and does not let us add one."
             raise Stop(Refused("patient-not-known", 404, hint))
         attempt.logical[entry.full_url] = entry.identifier
+
+
+def leave_theirs(attempt: Attempt) -> None:
+    """Find out which updates would overwrite what the partner changed, or removed, since we wrote.
+
+    Only of types that both sides write, and where our own last version is known; what is withdrawn
+    here reaches the partner all the same (design.md section 5).
+    """
+    for entry in attempt.plan.everything:
+        if entry.version:
+            attempt.versions[entry.full_url] = entry.version
+    for entry in attempt.plan.entries:
+        if entry.action != "update" or entry.resource_type not in SHARED or not entry.version:
+            continue
+        if entry.resource.get("status") in _WITHDRAWN:
+            continue
+        exchange = attempt.client.read(entry.location)
+        body = None
+        if not isinstance(exchange, Answer) or exchange.status not in (200, 404, 410):
+            verdict = judge_create(exchange, now=attempt.now())
+            if isinstance(verdict, Retry | Unknown):
+                asked_for = verdict.retry_after_seconds
+                raise Stop(Retry(verdict.error_class, verdict.status, asked_for))
+            continue  # it may not be read: as if nothing had changed
+        if exchange.status == 200:
+            body = read_body(exchange)
+        if body is None or not _is_ours(entry, body):
+            attempt.theirs.add(entry.full_url)
+
+
+def _is_ours(entry: PlannedEntry, there: Resource) -> bool:
+    """True if what is there is what we wrote last, or says what we would write now."""
+    version = (there.get("meta") or {}).get("versionId") or entry.version
+    wanted = entry.resource
+    return version == entry.version or all(
+        there.get(name) == wanted.get(name) for name in ("status", "start", "end")
+    )
 
 
 def look(attempt: Attempt, anchor: str) -> bool:

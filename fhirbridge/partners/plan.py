@@ -25,6 +25,9 @@ NEVER_UPDATED = frozenset(
     | {"Location", "HealthcareService", "Endpoint"}
 )
 
+# Both sides write these: what was changed at the partner since we wrote it is left as it is there.
+SHARED = frozenset({"Appointment"})
+
 # Who is referred to comes before who refers, where links form a ring.
 _TYPE_ORDER = (
     "Organization",
@@ -109,6 +112,7 @@ def _decide(entry: JsonObject, abilities: Abilities, held: Mapping[str, Held]) -
         conditional=abilities.can_create_conditionally(resource_type),
         findable=abilities.can_find(resource_type),
         differs=there is not None and not there.unchanged,
+        version=there.version if there else "",
     )
 
 

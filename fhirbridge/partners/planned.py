@@ -25,10 +25,12 @@ Action = Literal["create", "update", "keep", "match", "drop"]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A resource that the partner has from an earlier version, and whether it is still the same."""
+    """A resource that the partner has from an earlier version, and whether it is still the same;
+    `version` is the partner's own, as we wrote it last ("" if that is not known)."""
 
     location: str
     unchanged: bool
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class PlannedEntry:
     `search` is its ifNoneExist; `location` where the partner holds it already (update, keep);
     `conditional` and `findable` that the partner honours If-None-Exist and can be searched by
     identifier for this type; `deferred` the fullUrls whose links are written only after all is
-    there; `differs` that the partner holds an older content.
+    there; `differs` that the partner holds an older content, and `version` what we wrote last.
     """
 
     full_url: str
@@ -50,6 +52,7 @@ class PlannedEntry:
     findable: bool = True
     deferred: frozenset[str] = frozenset()
     differs: bool = False
+    version: str = ""
 
     @property
     def resource_type(self) -> str:

@@ -29,10 +29,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where one entry is now: its relative reference ("" if the partner did not say)."""
+    """Where one entry is now: its relative reference, and its version ("" if it was not said)."""
 
     location: str
     created: bool
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,23 @@ def relative(location: str) -> str:
     return f"{match.group(1)}/{match.group(2)}" if match else ""
 
 
+def version_of(location: str, etag: str) -> str:
+    """The version id in a Location or an ETag, "" if neither has one.
+
+    Source: R4 http.html#versioning
+    """
+    match = re.search(r"/_history/([A-Za-z0-9\-.]{1,64})/?$", location.strip()) or re.fullmatch(
+        r'(?:W/)?"([A-Za-z0-9\-.]{1,64})"', etag.strip()
+    )
+    return match.group(1) if match else ""
+
+
+def _placed(response: JsonObject, created: bool) -> Placed:
+    location = str(response.get("location") or "")
+    version = version_of(location, str(response.get("etag") or ""))
+    return Placed(relative(location), created, version)
+
+
 def judge(exchange: Exchange, *, entries: int, now: datetime) -> Verdict:
     """Judge the answer to a transaction of so many entries."""
     if not isinstance(exchange, Answer):
@@ -177,7 +195,7 @@ def judge(exchange: Exchange, *, entries: int, now: datetime) -> Verdict:
         code = _status_of(response)
         if code not in (200, 201, 204):
             return Unknown("answer-incomplete", exchange.status)
-        placed.append(Placed(relative(str(response.get("location") or "")), code == 201))
+        placed.append(_placed(response, code == 201))
     return Delivered(tuple(placed), exchange.status)
 
 
@@ -194,8 +212,7 @@ def judge_batch(exchange: Exchange, *, entries: int, now: datetime) -> Verdict |
     for index, response in enumerate(answers):
         code = _status_of(response)
         if code in (200, 201, 204):
-            place = Placed(relative(str(response.get("location") or "")), code == 201)
-            verdicts.append(Delivered((place,), code))
+            verdicts.append(Delivered((_placed(response, code == 201),), code))
         else:
             outcome = response.get("outcome")
             part = Answer(code, {}, wire.dump(outcome) if isinstance(outcome, dict) else b"")
@@ -209,14 +226,15 @@ def judge_create(exchange: Exchange, *, now: datetime, location: str = "") -> Ve
         return _judge_silence(exchange)
     if exchange.status not in (200, 201, 204):
         return judge_failure(exchange, now=now)
-    place = relative(
-        exchange.headers.get("Location") or exchange.headers.get("Content-Location") or ""
-    )
+    said = exchange.headers.get("Location") or exchange.headers.get("Content-Location") or ""
+    place = relative(said)
+    version = version_of(said, exchange.headers.get("ETag", ""))
     if not place and not location:
         body = read_body(exchange)
         if body and body["resourceType"] != "OperationOutcome" and isinstance(body.get("id"), str):
             place = f"{body['resourceType']}/{body['id']}"
-    return Delivered((Placed(place or location, exchange.status == 201),), exchange.status)
+    placed = Placed(place or location, exchange.status == 201, version)
+    return Delivered((placed,), exchange.status)
 
 
 def judge_failure(answer: Answer, *, now: datetime, entry: int = -1) -> Verdict:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fhirbridge.bridge import Bridge
+from fhirbridge.fhir.bundles import create_entry
 from fhirbridge.handoffs import partners, view
 from fhirbridge.handoffs.follow import follow
 from fhirbridge.handoffs.send import hand_over, preview
@@ -183,6 +184,43 @@ def test_a_newer_version_updates_what_changed_and_leaves_the_task(bridge: Bridge
     assert (goal["lifecycleStatus"], goal["meta"]["versionId"]) == ("on-hold", "2")
     assert patient["meta"]["versionId"] == "1"
     assert ehr.get(shown.handoff.task_reference)["status"] == "accepted"
+
+
+def test_a_visit_that_the_partner_moved_is_left_as_it_is_there(bridge: Bridge, ehr: Ehr) -> None:
+    settle(bridge, send_visits(bridge, 1, moved={}, kept={}))
+    [moved] = ehr.holding("Appointment", "visits-moved")
+    ehr.put({**moved, "start": "2099-03-04T10:00:00Z", "end": "2099-03-04T11:00:00Z"})
+
+    news = {"description": "Bring the card"}
+    second = settle(bridge, send_visits(bridge, 2, moved=news, kept=news))
+    [theirs] = ehr.holding("Appointment", "visits-moved")
+    [ours] = ehr.holding("Appointment", "visits-kept")
+    settle(bridge, send_visits(bridge, 3, moved={"status": "cancelled"}, kept=news))
+    [withdrawn] = ehr.holding("Appointment", "visits-moved")
+
+    assert second.row.state is DeliveryState.DELIVERED
+    assert (theirs["start"], "description" in theirs) == ("2099-03-04T10:00:00Z", False)
+    assert ours["description"] == "Bring the card"
+    losses = (second.attempts or ())[-1].details["losses"]
+    assert "1 changed at the partner since: left as it is there." in losses
+    assert withdrawn["status"] == "cancelled"
+
+
+def send_visits(
+    bridge: Bridge, version: int, *, moved: dict[str, str], kept: dict[str, str]
+) -> int:
+    """A case with two visits to come, each with something else said of it; its outbox id."""
+    outgoing = case("visits", version=version)
+    times = {"start": "2099-03-02T10:00:00Z", "end": "2099-03-02T11:00:00Z"}
+    for name, more in (("moved", moved), ("kept", kept)):
+        identifier = {"system": "https://iop.example/ids", "value": f"visits-{name}"}
+        actor = {"actor": {"reference": "urn:uuid:patient-visits"}, "status": "accepted"}
+        visit = {"resourceType": "Appointment", "id": f"{name}-visits", "status": "booked"}
+        visit |= {"identifier": [identifier], "participant": [actor], **times, **more}
+        search = f"identifier={identifier['system']}|{identifier['value']}"
+        entry = create_entry(visit, full_url=f"urn:uuid:{name}-visits", if_none_exist=search)
+        outgoing.bundle["entry"].append(entry)
+    return hand_over(bridge, "ehr", lambda _session: outgoing).outbox_id
 
 
 def test_an_item_that_was_withdrawn_reaches_the_partner_that_holds_it(

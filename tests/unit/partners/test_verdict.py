@@ -18,6 +18,7 @@ from fhirbridge.partners.verdict import (
     judge_batch,
     judge_create,
     relative,
+    version_of,
 )
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -42,7 +43,7 @@ def test_a_whole_transaction_response_is_delivered_with_its_places() -> None:
 
     verdict = judge(Answer(200, {}, body), entries=2, now=NOW)
 
-    assert verdict == Delivered((Placed("Patient/p1", True), Placed("Task/t1", False)))
+    assert verdict == Delivered((Placed("Patient/p1", True, "1"), Placed("Task/t1", False, "3")))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,22 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> 
     verdict = judge(Answer(503, {"Retry-After": value}), entries=1, now=NOW)
 
     assert verdict == Retry("too-busy", 503, seconds)
+
+
+@pytest.mark.parametrize(
+    ("location", "etag", "version"),
+    [
+        ("https://e.example/fhir/Task/t1/_history/3", 'W/"4"', "3"),
+        ("Task/t1", 'W/"4"', "4"),
+        ("Task/t1", '"4"', "4"),
+        ("Task/t1", "", ""),
+        ("Task/t1", "W/4", ""),
+    ],
+)
+def test_the_version_is_in_the_location_or_in_the_etag(
+    location: str, etag: str, version: str
+) -> None:
+    assert version_of(location, etag) == version
 
 
 def test_findings_keep_code_and_place_but_no_text() -> None:
