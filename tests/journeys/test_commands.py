@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import commands
 from tests.journeys.conftest import Ehr
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -23,15 +23,7 @@ def run(tmp_path: Path) -> Run:
     environment["FHIRBRIDGE_PART2"] = "off"  # consent has its own tests
 
     def run(*arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [sys.executable, "-m", "fhirbridge", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = commands.run("fhirbridge", *arguments, cwd=tmp_path, env=environment)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
@@ -78,10 +70,10 @@ def test_a_partner_that_cannot_be_reached_is_registered_and_said_so(run: Run) ->
     [
         (("partner", "add", "p", "http://ehr.example/fhir"), 1, "--allow-http"),
         (("partner", "add", "a b", "https://ehr.example/fhir"), 1, "name"),
-        (("send", str(PLAN), "--to", "nobody"), 1, "no partner 'nobody'"),
-        (("send", "no-such-thing", "--to", "ehr"), 1, "neither a file nor"),
+        (("send", str(PLAN), "--to", "nobody"), 2, "no partner 'nobody'"),
+        (("send", "no-such-thing", "--to", "ehr"), 2, "neither a file nor"),
         (("send", str(PLAN)), 2, "--to"),
-        (("outbox", "show", "7"), 1, "no delivery"),
+        (("outbox", "show", "7"), 2, "no delivery"),
         (("outbox", "list", "--state", "lost"), 2, "--state"),
         (("sandbox", "try", "http://127.0.0.1:9/fhir"), 4, "cannot be reached"),
         (("sandbox", "try", "nonsense"), 1, "https URL"),
