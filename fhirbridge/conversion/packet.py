@@ -152,7 +152,22 @@ def pack(
         task["text"] = narrate(task)
         search = f"identifier={quote(base, safe=':/')}/handoff|{handoff}"
         bundle["entry"].append(bundles.create_entry(task, full_url=task_url, if_none_exist=search))
+    if profile == "bser":
+        bundle["entry"] = [_with_one_category(entry) for entry in bundle["entry"]]
     return Package(bundle, task_url, focus, patient)
+
+
+def _with_one_category(entry: JsonObject) -> JsonObject:
+    """The entry; BSeR's Consent has exactly one category: all codes stand in it."""
+    consent = entry["resource"]
+    categories = consent.get("category") or []
+    if consent["resourceType"] != "Consent" or len(categories) < 2:
+        return entry
+    codings = [coding for one in categories for coding in one.get("coding") or []]
+    made = {**consent, "category": [{"coding": codings}]}
+    if "text" in made:
+        made["text"] = narrate({name: one for name, one in made.items() if name != "text"})
+    return {**entry, "resource": made}
 
 
 def _in_words_of(profile: Profile, entry: JsonObject, task_url: str) -> JsonObject:

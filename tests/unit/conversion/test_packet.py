@@ -93,6 +93,21 @@ def test_a_referral_brings_its_own_task() -> None:
     assert len(bundles.resources_of(package.bundle, "Task")) == 1
 
 
+@pytest.mark.parametrize(("profile", "count"), [("base", 2), ("bser", 1), ("gravity", 2)])
+def test_a_consent_has_one_category_for_partners_of_bser(profile: Profile, count: int) -> None:
+    """Source: domain.md 1.5"""
+    release = {"system": "http://loinc.org", "code": "64292-6"}
+    disclosure = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IDSCL"}
+    categories = [{"coding": [release]}, {"coding": [disclosure]}]
+    consent = {"resourceType": "Consent", "id": "consent", "category": categories}
+
+    made = packed(PATIENT, ORDER, TASK, entry(consent, "consent"), profile=profile)
+
+    [found] = bundles.resources_of(made.bundle, "Consent")
+    assert len(found["category"]) == count
+    assert [one for each in found["category"] for one in each["coding"]] == [release, disclosure]
+
+
 @pytest.mark.parametrize(
     ("profile", "status"), [("base", "requested"), ("bser", "received"), ("gravity", "requested")]
 )
