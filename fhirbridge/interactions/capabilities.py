@@ -56,7 +56,8 @@ def statement(base: str, *, date: str, enforced: bool, secured: bool) -> Resourc
             "interaction": [{"code": code} for code in codes],
             "versioning": "versioned-update",
             "readHistory": "vread" in names,
-            "updateCreate": "update" in names,
+            # with tokens, others than the custodian's own systems choose no id (`refuse_foreign`)
+            "updateCreate": "update" in names and not secured,
             "conditionalCreate": "create" in names,
             "conditionalRead": "full-support",
             "conditionalUpdate": "conditional_update" in names,

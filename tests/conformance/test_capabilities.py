@@ -7,6 +7,7 @@ import pytest
 from fhirbridge.fhir.definitions import definitions
 from fhirbridge.fhir.search_parameters import search_parameters
 from fhirbridge.fhir.validation import check
+from fhirbridge.interactions.capabilities import statement
 from fhirbridge.interactions.supported import OPERATIONS
 from tests.conformance.support import BASE, Api, assert_outcome, identified, patient
 
@@ -94,6 +95,11 @@ class TestCapabilities:
         assert claims["readHistory"] and claims["updateCreate"]
         assert api.get("/Patient/p/_history/1").status_code == 200
         assert api.put("/Patient/new", patient(id="new")).status_code == 201
+
+    def test_with_tokens_nobody_is_told_that_any_id_may_be_chosen(self) -> None:
+        told = statement("https://a.example/fhir", date="2026-01-01", enforced=True, secured=True)
+
+        assert {each["updateCreate"] for each in told["rest"][0]["resource"]} == {False}
 
     def test_formats_are_those_claimed(self, api: Api) -> None:
         statement = api.get("/metadata").json
