@@ -16,8 +16,9 @@ from fhirbridge.storage.handoff_keys import Clock
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.clocks import Clocks, Ringing, calendar_of, load_clocks, ringing
-from fhirbridge.workflow.visits import first_attended, is_settled
-from fhirbridge.workflow.words import ReferralState
+from fhirbridge.workflow.status import EXPECTING
+from fhirbridge.workflow.visits import first_attended, is_expected, is_settled, next_visit
+from fhirbridge.workflow.words import REFERRAL, ReferralState
 
 _S = ReferralState
 # states that somebody here has to do something about
@@ -28,7 +29,14 @@ _ALARMING = {
     _S.NO_SHOW: "visit-missed",
     _S.APPT_CANCELLED: "visit-cancelled",
 }
+# the same for what came in: what is declined or asked for is the sender's next step
+_ALARMING_INBOUND = {
+    _S.CANCEL_REQUESTED: "withdrawal-asked",
+    _S.NO_SHOW: "visit-missed",
+    _S.APPT_CANCELLED: "visit-cancelled",
+}
 _NO_VISIT = "done-without-visit"
+_KINDS = {*_ALARMING.values(), *_ALARMING_INBOUND.values(), _NO_VISIT}
 _CLOCKS = ("remind", "escalate")
 
 
@@ -64,12 +72,13 @@ def moved(
 ) -> None:
     """A handoff is in this state now: tell of it, close what is over, wind its clocks."""
     custodian_id, now = bridge.custodian.id, bridge.now()
-    wanted = _ALARMING.get(state, "")
+    alarming = _ALARMING_INBOUND if _is_inbound(handoff) else _ALARMING
+    wanted = alarming.get(state, "")
     if state is _S.COMPLETED and not first_attended(details):
         wanted = _NO_VISIT
     if is_settled(details):
         wanted = ""
-    over = tuple(kind for kind in (*_ALARMING.values(), _NO_VISIT) if kind != wanted)
+    over = tuple(kind for kind in _KINDS if kind != wanted)
     alerts.close_of_handoff(session, custodian_id, handoff.id, over, now=now)
     if wanted:
         known = replace(handoff, details=details)  # the reason is part of what an alert is about
@@ -88,14 +97,21 @@ def wind(
     """Set the clock for a state that began now; one that goes on runs on."""
     custodian_id, now = bridge.custodian.id, bridge.now()
     known = handoff_keys.clock_of(session, custodian_id, handoff.id)
+    told = replace(handoff, details=details)
     if is_settled(details):
         state_word, rings = "closed", []
     else:
-        state_word = state.value
-        if known and known.state == state_word:
+        # once somebody entered that the client came, the outcome is waited for
+        came = state in EXPECTING and not is_expected(details)
+        state_word = (_S.IN_SERVICE if came else state).value
+        runs_on = known if known and known.state == state_word else None
+        since = runs_on.since if runs_on else now
+        rings = _rings(bridge, session, told, Clock(handoff.id, state_word, since, 0, None))
+        # a visit that was put off winds the clock that waits for it anew
+        if runs_on and not (state_word == _S.SCHEDULED and rings and rings[0].at > now):
             return
-        rings = _rings(bridge, session, handoff, Clock(handoff.id, state_word, now, 0, None))
-    alerts.close_of_handoff(session, custodian_id, handoff.id, _CLOCKS, now=now)
+        now = since
+    alerts.close_of_handoff(session, custodian_id, handoff.id, _CLOCKS, now=bridge.now())
     due_at = rings[0].at if rings else None
     handoff_keys.set_clock(session, custodian_id, Clock(handoff.id, state_word, now, 0, due_at))
 
@@ -126,10 +142,23 @@ def ring_next(bridge: Bridge) -> str | None:
     return clock.handoff_id
 
 
+def _is_inbound(handoff: HandoffRow) -> bool:
+    return handoff.details.get("direction") == "inbound"
+
+
+def _waits_for_them(handoff: HandoffRow, word: str) -> bool:
+    """True if the next step is taken on the partner's days and hours, not on ours."""
+    if word not in set(ReferralState):
+        return False
+    by = REFERRAL[ReferralState(word)].word.next_by
+    return by == "sender" if _is_inbound(handoff) else by != "sender"
+
+
 def _rings(bridge: Bridge, session: Session, handoff: HandoffRow, clock: Clock) -> list[Ringing]:
     clocks = clocks_of(bridge)
     zone, calendar = bridge.settings.zone, clocks.calendar
-    if partner_rows.get(session, bridge.custodian.id, handoff.partner) is not None:
+    known = partner_rows.get(session, bridge.custodian.id, handoff.partner)
+    if known is not None and _waits_for_them(handoff, clock.state):
         partner = partners.load(session, bridge, handoff.partner)
         zone = ZoneInfo(partner.timezone) if partner.timezone else zone
         calendar = calendar_of(partner.calendar, clocks.calendar)
@@ -147,6 +176,7 @@ def _rings(bridge: Bridge, session: Session, handoff: HandoffRow, clock: Clock) 
             calendar=calendar,
             urgent=details.get("priority") in ("urgent", "asap", "stat"),
             sla_hours=details.get("slaHours"),
+            visit_at=next_visit(details),
         )
     )
 

@@ -68,6 +68,7 @@ _VISIT_STATUS = {
     "cancel-visit": "cancelled",
     "start": "fulfilled",
 }
+_OVER = ("noshow", "cancelled", "fulfilled", "arrived", "checked-in")
 _NEEDS_REASON = ("decline", "fail")
 _NEEDS_TEXT = ("ask",)
 _PARAMETERS = "task-parameter"
@@ -219,8 +220,13 @@ def _write_visit(
         return None
     details = handoff.details
     visit_id = str(uuid5(bridge.custodian.namespace, f"{handoff.id} visit"))
-    known = [place for place in details.get("visits") or {} if read(session, bridge, place)]
+    visits = details.get("visits") or {}
+    known = [place for place in visits if read(session, bridge, place)]
     reference = known[-1] if known else f"Appointment/{visit_id}"
+    if given.action == "schedule" and known and visits[reference]["status"] in _OVER:
+        # a missed or cancelled visit stays what it was
+        visit_id = str(uuid5(bridge.custodian.namespace, f"{handoff.id} visit {len(known)}"))
+        reference = f"Appointment/{visit_id}"
     current = read(session, bridge, reference)
     if current is None and given.start is None:
         if given.action == "start":  # they came unannounced

@@ -270,7 +270,9 @@ def _write(
         told["transcribed"] = True
     events = list(details.get("events", []))
     last = {name: value for name, value in events[-1].items() if name != "at"} if events else {}
-    if result != "same" and told != last:
+    # our own earlier versions, read back late, are no news
+    is_news = result != "same" and (result != "stale" or event.is_outside)
+    if is_news and told != last:
         details["events"] = [*events, {"at": to_instant(now), **told}][-_MAX_EVENTS:]
     handoffs.note_state(
         session,

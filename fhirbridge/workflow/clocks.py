@@ -38,8 +38,8 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One clock: it rings so many business hours after one of these states began; for what is
-    urgent so many hours of any kind."""
+    """One clock: it rings so many business hours after one of these states began, or after the
+    visit that is booked; for what is urgent so many hours of any kind."""
 
     name: str
     states: frozenset[ReferralState]
@@ -47,6 +47,7 @@ class Clock:
     urgent_hours: float
     step: Step
     why: str
+    after_visit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def _read(data: Mapping[str, Any]) -> Clocks:
                 float(one["urgent-hours"]),
                 {"remind": "remind", "escalate": "escalate"}[one["step"]],  # type: ignore[arg-type]
                 str(one["why"]),
+                {"state": False, "visit": True}[one.get("after", "state")],
             )
             for one in data["clocks"]
         ),
@@ -147,15 +149,18 @@ def ringing(
     calendar: Calendar,
     urgent: bool = False,
     sla_hours: float | None = None,
+    visit_at: datetime | None = None,
 ) -> Sequence[Ringing]:
     """The clocks of a state in the order in which they ring.
 
-    `sla_hours`, where the referral states them, are its own time for an answer.
+    `sla_hours`, where the referral states them, are its own time for an answer; `visit_at` is when
+    the visit that is booked begins.
     """
-    found = []
+    found, began = [], since
     for clock in clocks.clocks:
         if state not in clock.states:
             continue
+        since = max(visit_at, began) if clock.after_visit and visit_at else began
         if sla_hours is not None and clock.name == "not-answered":
             at = since + timedelta(hours=sla_hours)
         elif urgent:

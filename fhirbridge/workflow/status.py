@@ -23,7 +23,7 @@ _CLOSED = Word("Closed for a stated reason", "none", "Nothing is left to do.")
 _CAME = Word("Client came", "receiver", "The receiver gives care and reports the outcome.")
 _SENT_ON = Word("Declined, sent elsewhere", "none", "Nothing is left to do with this receiver.")
 # states in which a visit is still expected, until somebody enters that the client came
-_EXPECTING = frozenset(
+EXPECTING = frozenset(
     {
         ReferralState.SENT,
         ReferralState.RECEIVED,
@@ -67,7 +67,7 @@ def say_referral(referral: ReferralState, details: JsonObject) -> Word:
         return NOT_SEEN
     if referral in (ReferralState.DECLINED, ReferralState.FAILED) and details.get("sentOnTo"):
         return _SENT_ON
-    if referral in _EXPECTING and not is_expected(details):
+    if referral in EXPECTING and not is_expected(details):
         return _CAME
     return REFERRAL[referral].word
 

@@ -71,6 +71,13 @@ def visits_in(details: JsonObject) -> list[Visit]:
     return sorted(visits, key=lambda one: (one.start, one.reference))
 
 
+def next_visit(details: JsonObject) -> datetime | None:
+    """When the visit that is booked last begins; None if none is known."""
+    booked = [one.start for one in visits_in(details) if STATES.get(one.status) is _S.SCHEDULED]
+    starts = [datetime.fromisoformat(one) for one in booked if len(one) > len("2026-01-01")]
+    return max(starts, default=None)
+
+
 def first_attended(details: JsonObject) -> str:
     """When the first attended visit began, "" if none is known."""
     entered = str(details.get("visitEntered") or "")

@@ -212,6 +212,25 @@ def test_the_ehr_sees_every_answer_in_task_and_appointment(bridge: Bridge, shape
     assert referrals.show(bridge, handoff_id).to_json()["done"]
 
 
+def test_a_missed_visit_stays_missed_when_another_is_booked(bridge: Bridge) -> None:
+    handoff_id = refer(bridge)
+    answer(bridge, handoff_id, Answer("accept"))
+    first = answer(bridge, handoff_id, Answer("schedule", start=START)).appointment
+    moved = answer(bridge, handoff_id, Answer("schedule", start=START.replace(hour=16)))
+    answer(bridge, handoff_id, Answer("no-show"))
+    second = answer(bridge, handoff_id, Answer("schedule", start=START.replace(day=10))).appointment
+    while read_feed(bridge):
+        pass
+
+    visits = [ask(bridge, "GET", *one.split("/")) for one in (first, second)]
+    assert moved.appointment == first
+    assert [one["status"] for one in visits] == ["noshow", "booked"]
+    output = task_of(bridge, handoff_id)["output"]
+    assert [one["valueReference"]["reference"] for one in output] == [first, second]
+    events = referrals.show(bridge, handoff_id).to_json()["events"]
+    assert [one["result"] for one in events] == ["moved"] * 4
+
+
 def test_a_refusal_has_a_coded_reason(bridge: Bridge) -> None:
     handoff_id = refer(bridge)
 

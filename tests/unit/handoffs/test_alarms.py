@@ -25,6 +25,7 @@ from tests.journeys.conftest import QUICK, case
 from tests.unit.handoffs.test_deliver import Clock
 from tests.unit.partners.test_plan import capability
 
+S = ReferralState
 NOWHERE = "http://127.0.0.1:9/fhir"
 
 
@@ -127,3 +128,73 @@ def test_what_grew_too_old_while_its_partner_was_left_alone_is_given_up(
     counts = {one.kind: one.count for one in view.list_alerts(bridge)}
     assert counts["delivery-dead"] <= 5
     assert max(one.opened_at for one in view.list_alerts(bridge)) - clock() == timedelta(0)
+
+
+def in_state(bridge: Bridge, handoff_id: str, state: ReferralState, **facts: Any) -> None:
+    """Note where a handoff stands, with facts about it."""
+    with bridge.database.transaction() as session:
+        row = handoffs.get(session, bridge.custodian.id, handoff_id, locked=True)
+        assert row is not None
+        details = {**row.details, **facts}
+        handoffs.note_state(
+            session,
+            bridge.custodian.id,
+            handoff_id,
+            status=state.value,
+            version=None,
+            details=details,
+            now=bridge.now(),
+        )
+        alarms.moved(bridge, session, replace(row, details=details), state=state, details=details)
+
+
+def rung(bridge: Bridge) -> list[str]:
+    while ring_next(bridge):
+        pass
+    return [str(one.details.get("clock")) for one in view.list_alerts(bridge)]
+
+
+def visit(start: str) -> dict[str, Any]:
+    return {"visits": {"Appointment/v": {"status": "booked", "start": start, "version": "1"}}}
+
+
+def test_nobody_saying_whether_the_client_came_is_told_after_the_visit(
+    bridge: Bridge, clock: Clock
+) -> None:
+    handoff_id = hand(bridge, "unheard")
+    in_state(bridge, handoff_id, ReferralState.SCHEDULED, **visit("2026-03-04T15:00:00Z"))
+    clock.forward(2 * 86_400)  # Wednesday at noon, UTC
+    before = rung(bridge)
+    in_state(bridge, handoff_id, ReferralState.SCHEDULED, **visit("2026-03-09T15:00:00Z"))
+    clock.forward(2 * 86_400)
+    put_off = rung(bridge)
+    clock.forward(4 * 86_400)  # the Tuesday after
+    after = rung(bridge)
+    in_state(bridge, handoff_id, ReferralState.SCHEDULED, visitEntered="2026-03-09T15:00:00Z")
+
+    assert (before, put_off, after) == ([], [], ["visit-unknown"])
+    assert open_kinds(bridge) == []
+
+
+def test_our_own_steps_are_counted_on_our_own_days(bridge: Bridge, clock: Clock) -> None:
+    """The partner in Denver opens at three in the afternoon of UTC, we at eight in the morning."""
+    theirs, ours = hand(bridge, "theirs"), hand(bridge, "ours")
+    in_state(bridge, theirs, ReferralState.SENT)
+    in_state(bridge, ours, ReferralState.INFO_NEEDED)
+
+    clock.forward(12 * 3600)  # nine hours of theirs, five of ours
+    first = rung(bridge)
+    clock.forward(11 * 3600)  # three of ours more
+
+    assert sorted(first) == ["None", "not-seen"]
+    assert sorted(rung(bridge)) == ["None", "documents-owed", "not-seen"]
+
+
+def test_what_we_decline_is_no_alert_to_us(bridge: Bridge) -> None:
+    handoff_id = hand(bridge, "inbound")
+    told = []
+    for state in (S.DECLINED, S.INFO_NEEDED, S.CANCEL_REQUESTED, S.NO_SHOW):
+        in_state(bridge, handoff_id, state, direction="inbound")
+        told.append(open_kinds(bridge))
+
+    assert told == [[], [], ["withdrawal-asked"], ["visit-missed"]]
