@@ -69,9 +69,11 @@ class Ours:
 
 
 @pytest.fixture
-def bridge(server: Ours) -> Iterator[Bridge]:
+def bridge(server: Ours, small: str) -> Iterator[Bridge]:
     built = server.bridge()
     yield built
+    for one in partners.load_all(built):  # tests come in any order
+        subscribe.unsubscribe(built, one.name)
     built.close()
 
 
@@ -138,7 +140,6 @@ class TestNotified:
         assert [one[0] for one in told(small, "silent")] == ["POST"]
         assert told(small, "silent")[0][2] == 200
         assert status_of(bridge, handoff_id) == "accepted"
-        subscribe.unsubscribe(bridge, "silent")
 
     def test_a_notification_with_a_payload_moves_the_referral_at_once(
         self, bridge: Bridge, small: str
@@ -153,7 +154,6 @@ class TestNotified:
         assert [one[0] for one in told(small, "telling")] == ["PUT"]
         events = referrals.show(bridge, handoff_id).handoff.details["events"]
         assert events[-1]["source"] == "notification"
-        subscribe.unsubscribe(bridge, "telling")
 
     @pytest.mark.parametrize("fault", ["twice", "late"])
     def test_notifications_that_come_twice_or_late_move_nothing_back(
@@ -175,7 +175,6 @@ class TestNotified:
         assert shown.handoff.status == "declined"
         assert shown.set_aside == ()
         assert {one[2] for one in told(small, fault)} == {200}
-        subscribe.unsubscribe(bridge, fault)
 
     def test_an_appointment_for_our_order_is_told_of(self, bridge: Bridge, small: str) -> None:
         registered(bridge, "booking", small)
@@ -189,7 +188,6 @@ class TestNotified:
         wait_for(lambda: bool(told(small, "booking")))
 
         assert told(small, "booking")[0][2] == 200
-        subscribe.unsubscribe(bridge, "booking")
 
 
 class TestSecret:
@@ -287,7 +285,6 @@ class TestKept:
             one["channel"]["header"][0] for each in (before, renewed, mended) for one in each
         }
         assert len(headers) == 3  # each time another secret
-        subscribe.unsubscribe(bridge, "lasting")
 
     def test_polling_goes_on_beside_it(self, bridge: Bridge, small: str) -> None:
         registered(bridge, "polled", small)
@@ -347,6 +344,13 @@ class TestDoors:
 
 
 class TestRefused:
+    @pytest.fixture
+    def bridge(self, tmp_path: Path) -> Iterator[Bridge]:
+        """A database of its own: what these partners leave behind is nobody else's."""
+        built = bridges.build(Settings(database_url=f"sqlite:///{tmp_path}/ours.db", part2=False))
+        yield built
+        built.close()
+
     def test_a_partner_without_subscriptions_is_told_apart(self, bridge: Bridge) -> None:
         for url in start(single=True):
             registered(bridge, "single", url)
