@@ -111,7 +111,7 @@ def _seen(answer: Answer, place: str, partner: Partner) -> Event:
     nothing: Resource = {"resourceType": resource_type, "id": resource_id}
     event = Event(nothing, "polling", "theirs", partner.name, base=partner.base_url)
     if answer.status in _GONE:
-        words = f"The partner no longer has this {resource_type} (HTTP {answer.status})."
+        words = f"The partner has no such {resource_type}, or hides it (HTTP {answer.status})."
         return replace(event, fault=Fault(f"{resource_type.lower()}-gone", words))
     body = read_body(answer)
     if body is None or (body.get("resourceType"), body.get("id")) != (resource_type, resource_id):
