@@ -59,9 +59,11 @@ def subscribe(
         wanted = {**before, "endpoint": endpoint, "payload": with_payload, "days": days}
         try:
             _renew(bridge, _loaded(bridge, name), client, wanted)
+        except _Overtaken as exc:
+            words = f"The subscription of {name} was changed meanwhile. Try again."
+            raise Conflict(Issue("conflict", words)) from exc
         except BridgeError as error:
-            if state := _loaded(bridge, name).subscription:
-                _note(bridge, name, {**state, "failed": str(error)})
+            _note_failure(bridge, name, error)
             raise
     return _loaded(bridge, name)
 
@@ -114,11 +116,12 @@ def renew_next(bridge: Bridge) -> str | None:
             if seen is None:
                 _renew(bridge, partner, client, partner.subscription)
             else:
-                _note(bridge, due, {**partner.subscription, **seen})
+                _replace(bridge, partner, partner.subscription, {**partner.subscription, **seen})
+    except _Overtaken:
+        pass  # what was said meanwhile counts
     except BridgeError as error:
-        failed = _loaded(bridge, due).subscription
-        _note(bridge, due, {**failed, "failed": str(error)})
-        _tell(bridge, due)
+        if _note_failure(bridge, due, error):
+            _tell(bridge, due)
     return due
 
 
@@ -139,7 +142,10 @@ def shown(partner: Partner) -> JsonObject | None:
 
 
 def _renew(bridge: Bridge, partner: Partner, client: PartnerClient, state: JsonObject) -> None:
-    """Write every Subscription anew, with a new secret, and keep how they stand."""
+    """Write every Subscription anew, with a new secret, and keep how they stand.
+
+    Raises _Overtaken if somebody else changed what is kept since `partner` was loaded.
+    """
     if not partner.abilities.known or "Subscription" not in partner.abilities.create:
         words = (
             f"{partner.name} offers no creation of Subscriptions in its CapabilityStatement; its"
@@ -151,7 +157,8 @@ def _renew(bridge: Bridge, partner: Partner, client: PartnerClient, state: JsonO
     known = state.get("secrets") or []
     # accepted from now on: the partner may use it before we have its answer
     accepted = terms.with_secret(known, secret, until=until, now=now)
-    _note(bridge, partner.name, {**state, "secrets": accepted})
+    begun = {**state, "secrets": accepted}
+    _replace(bridge, partner, partner.subscription, begun)
     asking = Asking(
         partner.name, str(state["endpoint"]), secret, until, bool(state["payload"]), now
     )
@@ -168,7 +175,12 @@ def _renew(bridge: Bridge, partner: Partner, client: PartnerClient, state: JsonO
         "renewFrom": to_instant(now + days / 2),
         "left": [],
     }
-    _note(bridge, partner.name, {**made, **_standing(bridge, partner.name, held)})
+    try:
+        _replace(bridge, partner, begun, {**made, **_standing(bridge, partner.name, held)})
+    except _Overtaken:
+        if not _loaded(bridge, partner.name).subscription:  # it is not wanted any more
+            _remove(client, partner, made)
+        raise
 
 
 def _seen(bridge: Bridge, partner: Partner, client: PartnerClient) -> JsonObject | None:
@@ -247,6 +259,31 @@ def _note(bridge: Bridge, name: str, state: JsonObject) -> None:
         changes = {"subscription": state}
         if not rows.note_settings(session, bridge.custodian.id, name, changes, now=bridge.now()):
             raise NotFound(Issue("not-found", f"There is no partner '{name}'."))
+
+
+class _Overtaken(Exception):
+    """What is kept was changed by somebody else meanwhile, perhaps ended."""
+
+
+def _replace(bridge: Bridge, partner: Partner, known: JsonObject, state: JsonObject) -> None:
+    """Keep a state in place of the one that is known. Raises _Overtaken if that was changed."""
+    with bridge.database.transaction() as session:
+        row = rows.get(session, bridge.custodian.id, partner.name, locked=True)
+        if row is None or (row.settings.get("subscription") or {}) != known:
+            raise _Overtaken
+        changes = {"subscription": state}
+        rows.note_settings(session, bridge.custodian.id, partner.name, changes, now=bridge.now())
+
+
+def _note_failure(bridge: Bridge, name: str, error: BridgeError) -> bool:
+    """Keep what went wrong; False if nothing is wanted of the partner any more."""
+    with bridge.database.transaction() as session:
+        row = rows.get(session, bridge.custodian.id, name, locked=True)
+        state = row.settings.get("subscription") if row else None
+        if state:
+            changes = {"subscription": {**state, "failed": str(error)}}
+            rows.note_settings(session, bridge.custodian.id, name, changes, now=bridge.now())
+    return bool(state)
 
 
 def _tell(bridge: Bridge, name: str) -> None:
