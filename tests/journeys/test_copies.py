@@ -155,3 +155,83 @@ def test_what_was_written_after_an_impossible_word_is_looked_at_for_itself(bridg
         "completed",
     )
     assert [one.code for one in referrals.list_set_aside(bridge)] == ["impossible-move"]
+
+
+class TestOutOfOrder:
+    """The cases of the 360X interoperability tests, written to our server or told by message."""
+
+    def codes(self, bridge: Bridge) -> list[str]:
+        return [one.code for one in referrals.list_set_aside(bridge)]
+
+    def test_another_patients_id_is_set_aside(self, bridge: Bridge) -> None:
+        handoff_id = hand(bridge)
+
+        write(
+            bridge,
+            handoff_id,
+            {"status": "accepted", "for": {"reference": "Patient/somebody-else"}},
+        )
+
+        assert (state(bridge, handoff_id), self.codes(bridge)) == ("sent", ["other-patient"])
+
+    def test_a_patient_sent_along_with_another_number_is_another_patient(
+        self, bridge: Bridge
+    ) -> None:
+        handoff_id = hand(bridge)
+        with bridge.database.read() as session:
+            place = str(referrals.show(bridge, handoff_id).handoff.details["patientHere"])
+            stored = read(session, bridge, place)
+        assert stored is not None
+        [number, *_] = wire.parse(stored.content)["identifier"]
+        name = "urn:uuid:00000000-0000-4000-8000-000000000001"
+        results = []
+        for version, value in (("2", "another"), ("3", number["value"])):
+            patient = {"resourceType": "Patient", "identifier": [{**number, "value": value}]}
+            task = {
+                "resourceType": "Task",
+                "id": "t",
+                "meta": {"versionId": version},
+                "status": "accepted",
+                "for": {"reference": name},
+            }
+            entries = [{"resource": task}, {"fullUrl": name, "resource": patient}]
+            body = {"resourceType": "Bundle", "type": "message", "entry": entries}
+            results += [one.result for one in notify(bridge, "ehr", body).taken]
+
+        assert results == ["impossible", "moved"]
+        assert self.codes(bridge) == ["other-patient"]
+
+    def test_a_result_after_completion_changes_nothing(self, bridge: Bridge) -> None:
+        handoff_id = hand(bridge)
+        write(bridge, handoff_id, {"status": "completed"})
+        output = {"type": {"text": "result"}, "valueString": "One more result."}
+
+        write(bridge, handoff_id, {"output": [output]})
+        before = self.codes(bridge)
+        write(bridge, handoff_id, {"status": "in-progress"})
+
+        assert (before, self.codes(bridge)) == ([], ["impossible-move"])
+        assert state(bridge, handoff_id) == "completed"
+        assert ours(bridge, handoff_id)["output"] == [output]
+
+    def test_an_unknown_referral_is_set_aside(self, bridge: Bridge) -> None:
+        number = {"system": f"{bridge.settings.base}/handoff", "value": "never-sent"}
+        task = {"resourceType": "Task", "status": "accepted", "identifier": [number]}
+
+        with bridge.database.transaction() as session:
+            resources.create(session, circumstances(bridge), task, resource_id="unknown")
+        settle(bridge)
+
+        assert self.codes(bridge) == ["unknown-referral"]
+
+    def test_the_same_written_again_changes_nothing(self, bridge: Bridge) -> None:
+        handoff_id = hand(bridge)
+        write(bridge, handoff_id, {"status": "accepted"})
+        before = referrals.show(bridge, handoff_id).to_json()["events"]
+
+        write(
+            bridge, handoff_id, {"status": "accepted"}, {"description": "x"}, {"description": "y"}
+        )
+
+        assert referrals.show(bridge, handoff_id).to_json()["events"] == before
+        assert self.codes(bridge) == []
