@@ -3,10 +3,10 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
+
+from tests.commands import Process
 
 _READY = re.compile(r"Ready\. FHIR API: (\S+)/fhir")
 
@@ -18,28 +18,21 @@ class Server:
     """
 
     def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "fhirbridge",
-                "serve",
-                "--port",
-                "0",
-                "--no-deliver",
-                *arguments,
-            ],
+        reading, writing = os.pipe()
+        self._stderr = open(reading)  # noqa: SIM115
+        self.process = Process(
+            "fhirbridge",
+            *("serve", "--port", "0", "--no-deliver", *arguments),
             cwd=folder,
             env={**os.environ, "FHIRBRIDGE_AUTH": "none", **environ},
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=writing,
         )
+        os.close(writing)
         self.url = ""
 
     def __enter__(self) -> "Server":
-        assert self.process.stderr is not None
         said = ""
-        for line in self.process.stderr:
+        for line in self._stderr:
             said += line
             found = _READY.search(line)
             if found:
@@ -58,11 +51,9 @@ class Server:
 
     def stop(self, signal_number: int) -> int:
         """Send the signal, if it still runs, and return the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal_number)
+        self.process.send_signal(signal_number)
         code = self.process.wait(60)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
+        self._stderr.close()
         return code
 
     def descendants(self) -> list[int]:

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +20,9 @@ from fhirbridge.handoffs import partners
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.http import Answer, PartnerSession
 from fhirbridge.partners.registry import Partner
+from fhirbridge.storage.database import Database
 from fhirbridge.workflow.retry import Policy
+from tests.commands import Process
 
 SYSTEM = "https://iop.example/ids"
 QUICK = Policy(
@@ -49,6 +49,9 @@ class Ehr:
 
     def __init__(self, directory: Path, port: int = 0) -> None:
         self.directory = directory
+        database = Database(f"sqlite:///{directory}/ehr.db")
+        database.upgrade()  # quicker here, where the schema was made before
+        database.close()
         self.start(port)
         self.session = PartnerSession(self.base_url)
         self._dial = PartnerSession(self.base_url.removesuffix("/fhir"))
@@ -56,29 +59,32 @@ class Ehr:
     def start(self, port: int) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FHIRBRIDGE_")}
         environment["FHIRBRIDGE_DATABASE_URL"] = f"sqlite:///{self.directory}/ehr.db"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fhirbridge.demo.ehr", str(port)],
-            stdout=subprocess.PIPE,
-            cwd=self.directory,
-            env=environment,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.base_url = self.process.stdout.readline().strip()
+        reading, writing = os.pipe()
+        with open(reading) as said:
+            self.process = Process(
+                "fhirbridge.demo.ehr",
+                str(port),
+                cwd=self.directory,
+                env=environment,
+                stdout=writing,
+                stderr=2,
+            )
+            os.close(writing)
+            self.base_url = said.readline().strip()
         assert self.base_url, "the EHR did not start"
 
     def kill(self) -> None:
         """kill -9, and start again on the same port and database."""
         port = int(self.base_url.rpartition(":")[2].partition("/")[0])
         self.process.send_signal(signal.SIGKILL)
-        self.process.communicate()
+        self.process.wait()
         self.start(port)
 
     def stop(self) -> None:
         self.session.close()
         self._dial.close()
-        self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
 
     def arm(self, fault: str, *, times: int = 1, method: str = "POST") -> None:
         """Let the next requests with this method go wrong."""

@@ -5,8 +5,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +30,7 @@ from fhirbridge.partners.plan import Rung
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.rungs import differences, rungs
 from fhirbridge.workflow.words import DeliveryState
+from tests import commands
 from tests.journeys.conftest import QUICK, case
 from tests.journeys.test_every_step import start
 from tests.served import Server
@@ -68,15 +67,12 @@ class TestTokens:
             "FHIRBRIDGE_DATABASE_URL": f"sqlite:///{tmp_path}/ehr.db",
             "FHIRBRIDGE_AUTH": "smart",
         }
-        added = subprocess.run(
-            [
-                *(sys.executable, "-m", "fhirbridge", "client", "add", "sender", "--own"),
-                *("--scope", "system/*.cruds", "--new-key", str(tmp_path / "key.json"), "--json"),
-            ],
+        added = commands.run(
+            "fhirbridge",
+            *("client", "add", "sender", "--own", "--scope", "system/*.cruds"),
+            *("--new-key", str(tmp_path / "key.json"), "--json"),
             cwd=tmp_path,
             env=environment,
-            capture_output=True,
-            check=True,
         )
         client_id = json.loads(added.stdout)["clientId"]
         tokens = TokenStore()

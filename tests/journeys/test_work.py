@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +15,7 @@ from fhirbridge.handoffs import partners, view
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.handoffs.worker import Crew, work
 from fhirbridge.workflow.words import DeliveryState
+from tests.commands import Process
 from tests.journeys.conftest import QUICK, Ehr, case, wait_for
 
 
@@ -29,27 +28,26 @@ def state(bridge: Bridge, outbox_id: str) -> DeliveryState:
     return view.show(bridge, outbox_id).row.state
 
 
-Start = Callable[[], "subprocess.Popen[bytes]"]
+Start = Callable[[], Process]
 
 
 @pytest.fixture
 def start_work(bridge: Bridge, tmp_path: Path) -> Iterator[Start]:
     """Starts a delivery process; what still runs at the end is killed."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Process] = []
     environment = {
         **os.environ,
         "FHIRBRIDGE_DATABASE_URL": bridge.settings.database_url,
         "FHIRBRIDGE_PART2": "off",
     }
 
-    def start() -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "fhirbridge", "work"]
-        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment))
+    def start() -> Process:
+        started.append(Process("fhirbridge", "work", cwd=tmp_path, env=environment, stderr=2))
         return started[-1]
 
     yield start
     for process in started:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         process.wait(20)
 
 
@@ -75,12 +73,12 @@ def test_after_kill_9_another_process_takes_over(
     ehr.arm("slow")
     process = start_work()
     wait_for(lambda: state(bridge, outbox_id) is DeliveryState.LEASED, seconds=60)
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     process.wait(10)
 
     process = start_work()
     wait_for(lambda: state(bridge, outbox_id) is DeliveryState.DELIVERED, seconds=60)
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
 
     assert process.wait(60) == 0
     attempts = view.show(bridge, outbox_id).attempts or ()

@@ -2,24 +2,18 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from fhirbridge.storage import migrations
 from fhirbridge.storage.database import Database
+from tests import commands
 
 
 def run(folder: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "fhirbridge", *arguments],
-        cwd=folder,
-        env={**os.environ, "FHIRBRIDGE_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    return commands.run(
+        "fhirbridge", *arguments, cwd=folder, env={**os.environ, "FHIRBRIDGE_DATABASE_URL": url}
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from fhirbridge.cli.serve import _is_loopback
+from tests import commands
 from tests.served import Server
 
 
@@ -34,15 +35,7 @@ def test_loopback(host: str, loopback: bool) -> None:
 
 
 def run(tmp_path: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "fhirbridge", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return commands.run("fhirbridge", *arguments, cwd=tmp_path, env={**os.environ, **environ})
 
 
 def test_without_authentication_only_loopback_is_served(tmp_path: Path) -> None:
