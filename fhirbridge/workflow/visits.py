@@ -56,7 +56,8 @@ def visit_of(appointment: Resource, reference: str) -> Visit:
     return Visit(
         reference,
         str(appointment.get("status") or ""),
-        str(appointment.get("start") or ""),
+        # a leap second has no place in Python's time; ":60" can stand nowhere else in an instant
+        str(appointment.get("start") or "").replace(":60", ":59"),
         str((appointment.get("meta") or {}).get("versionId") or ""),
     )
 
