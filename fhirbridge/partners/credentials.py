@@ -5,6 +5,7 @@ it expires; a 401 makes us ask once more. Source: SMART App Launch 2.2, Backend 
 """
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from fhirbridge.partners.token import ASSERTION_TYPE, CONFIGURATION, Credential,
 _EARLY_SECONDS = 30.0  # a token is not used so shortly before it expires
 _APART_SECONDS = 30.0  # clocks that are further apart are put right
 _MAX_BYTES = 1_000_000
+_TOKEN = re.compile(r"[\x21-\x7e]+")  # what can stand in a header
 _LIMITS = Limits(read_timeout_seconds=15.0, answer_seconds=30.0, max_answer_bytes=_MAX_BYTES)
 
 
@@ -121,7 +123,7 @@ def _ask(credentials: Credentials, base_url: str, *, allow_http: bool, now: floa
         answer = _request(url, credential, credentials.scope, allow_http=allow_http, at=now + apart)
     given = _read(answer)
     token = given.get("access_token")
-    if answer.status != 200 or not isinstance(token, str) or not token:
+    if answer.status != 200 or not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise NoToken("token-refused")
     lifetime = given.get("expires_in")
     seconds = float(lifetime) if isinstance(lifetime, int) else 60.0

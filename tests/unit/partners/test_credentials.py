@@ -120,8 +120,10 @@ def test_a_new_key_counts_at_once_and_without_one_nothing_is_sent(
         ({"body": requests.ConnectionError("reset")}, "token-endpoint-down"),
         ({"status": 401, "json": {"error": "invalid_client"}}, "token-refused"),
         ({"status": 200, "json": {"token_type": "bearer"}}, "token-refused"),
+        ({"status": 200, "json": {"access_token": "two\nlines"}}, "token-refused"),
+        ({"status": 200, "json": {"access_token": "\u20ac"}}, "token-refused"),
     ],
-    ids=["down", "busy", "silent", "refused", "empty"],
+    ids=["down", "busy", "silent", "refused", "empty", "two lines", "no ASCII"],
 )
 @responses.activate
 def test_why_there_is_no_token_is_told_and_nothing_was_sent(
