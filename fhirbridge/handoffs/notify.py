@@ -6,6 +6,7 @@ names nothing (R4 subscription.html, rest-hook without payload), at all that are
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import InvalidContent, Issue
@@ -18,10 +19,11 @@ from fhirbridge.handoffs.feed import route
 from fhirbridge.handoffs.follow import CLOSED
 from fhirbridge.handoffs.readable import TYPES, refuse, unreadable
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.storage import handoff_keys, handoffs
+from fhirbridge.storage import changes, handoff_keys, handoffs
 from fhirbridge.workflow.known import tokens
 
 _MOST_ENTRIES = 500
+_APART_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,20 @@ def notify(bridge: Bridge, partner_name: str, bundle: Resource) -> Notified:
 
 
 def look_again(bridge: Bridge, partner_name: str) -> Notified:
-    """Something has changed there, and we are not told what. Raises NotFound."""
+    """Something has changed there, and we are not told what: all that is open there is looked at,
+    at most once in some seconds, however often that is said. Raises NotFound.
+    """
+    custodian_id, now = bridge.custodian.id, round(bridge.now().timestamp() * 1000)
     with bridge.database.transaction() as session:
         partner = partners.load(session, bridge, partner_name)
-        count = handoffs.follow_all_again(
-            session, bridge.custodian.id, partner.name, CLOSED, at=bridge.now()
-        )
+        reader = f"told by {partner.name}"
+        known = changes.position(session, custodian_id, reader)
+        due = known  # such a look is still to come
+        if known <= now:
+            due = max(known + _APART_SECONDS * 1000, now)
+            changes.advance(session, custodian_id, reader, known=known, seq=due)
+        at = bridge.now() + timedelta(milliseconds=due - now)
+        count = handoffs.follow_all_by(session, custodian_id, partner.name, CLOSED, at=at)
     return Notified((), count)
 
 

@@ -183,17 +183,20 @@ def follow_again(session: Session, custodian_id: int, handoff_id: str, *, at: da
     session.execute(sa.update(handoffs).where(_mine(custodian_id, handoff_id)).values(follow_at=at))
 
 
-def follow_all_again(
+def follow_all_by(
     session: Session, custodian_id: int, partner: str, closed: tuple[str, ...], *, at: datetime
 ) -> int:
-    """Set when all open Tasks at a partner are to be looked at next; returns how many they are."""
-    changed = session.execute(
-        sa.update(handoffs)
-        .where(handoffs.c.custodian_id == custodian_id, handoffs.c.partner == partner)
-        .where(handoffs.c.task_reference.is_not(None), handoffs.c.status.not_in(closed))
-        .values(follow_at=at)
+    """Look at all open Tasks at a partner by this instant; returns how many they are."""
+    open_there = sa.and_(
+        handoffs.c.custodian_id == custodian_id,
+        handoffs.c.partner == partner,
+        handoffs.c.task_reference.is_not(None),
+        handoffs.c.status.not_in(closed),
     )
-    return changed.rowcount
+    later = sa.or_(handoffs.c.follow_at > at, handoffs.c.follow_at.is_(None))
+    session.execute(sa.update(handoffs).where(open_there & later).values(follow_at=at))
+    counted = sa.select(sa.func.count()).select_from(handoffs).where(open_there)
+    return int(session.execute(counted).scalar_one())
 
 
 def follow_later(session: Session, custodian_id: int, partner: str, *, until: datetime) -> None:

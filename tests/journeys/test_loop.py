@@ -1,6 +1,7 @@
 """Closing the loop: what partners say by polling, REST and notification, in any order."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from fhirbridge.fhir import wire
 from fhirbridge.handoffs import closing, partners, referrals, releasing
 from fhirbridge.handoffs.answer import Answer, answer
 from fhirbridge.handoffs.feed import read_feed
-from fhirbridge.handoffs.follow import follow
+from fhirbridge.handoffs.follow import follow, follow_next
 from fhirbridge.handoffs.notify import look_again, notify
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.handoffs.tasks import circumstances, read
@@ -157,6 +158,30 @@ class TestNotifications:
         drain(bridge)
 
         assert made.to_look_at == 1
+        assert state_of(bridge, handoff_id) == "accepted"
+
+    def test_however_often_something_changes_all_is_looked_at_once_in_ten_seconds(
+        self, bridge: Bridge, ehr: Ehr
+    ) -> None:
+        handoff_id, task = task_at(ehr, bridge, "often")
+        at = [bridge.now() + timedelta(seconds=60)]
+        then = replace(bridge, now=lambda: at[0])
+        slow = replace(partners.load_all(bridge)[0], follow_seconds=3600)
+        with bridge.database.transaction() as session:
+            partners.save(session, bridge, slow)
+        looks = []
+
+        for number in range(40):  # every half second something is said
+            look_again(then, EHR)
+            if number == 30:
+                ehr.put({**task, "status": "accepted"})
+                look_again(then, EHR)
+            looks.append(sum(1 for _ in iter(lambda: follow_next(then), None)))
+            at[0] += timedelta(seconds=0.5)
+        at[0] += timedelta(seconds=10)
+        looks.append(sum(1 for _ in iter(lambda: follow_next(then), None)))
+
+        assert [number for number, count in enumerate(looks) if count] == [0, 20, 40]
         assert state_of(bridge, handoff_id) == "accepted"
 
     def test_settling_closes_the_alert(self, bridge: Bridge, ehr: Ehr) -> None:
