@@ -5,7 +5,7 @@ Source: domain.md 4.4 (Appointment column of vocabulary 3); design.md section 10
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.workflow.words import ReferralState, Word
@@ -23,6 +23,7 @@ STATES: Mapping[str, ReferralState] = {
     "fulfilled": _S.IN_SERVICE,
     "waitlist": _S.WAITLISTED,
 }
+_LAST = datetime(9000, 1, 1, tzinfo=UTC)  # some write the end of time where none is known yet
 ATTENDED = frozenset({"arrived", "checked-in", "fulfilled"})
 
 NOT_SEEN = Word(
@@ -76,7 +77,7 @@ def next_visit(details: JsonObject) -> datetime | None:
     """When the visit that is booked last begins; None if none is known."""
     booked = [one.start for one in visits_in(details) if STATES.get(one.status) is _S.SCHEDULED]
     starts = [datetime.fromisoformat(one) for one in booked if len(one) > len("2026-01-01")]
-    return max(starts, default=None)
+    return min(max(starts), _LAST) if starts else None
 
 
 def first_attended(details: JsonObject) -> str:
