@@ -11,9 +11,10 @@ from fhirbridge.jsontypes import JsonObject
 from fhirbridge.partners.attempt import Outcome
 from fhirbridge.partners.plan import SendPlan
 from fhirbridge.partners.verdict import Delivered, Refused, Retry, Unknown
-from fhirbridge.storage import alerts, circuits
+from fhirbridge.storage import alerts, circuits, outbox_rows
 from fhirbridge.storage.alerts import Alert
 from fhirbridge.storage.outbox import Claim, Ending
+from fhirbridge.storage.outbox_rows import OutboxRow
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.retry import Chance, Policy, next_attempt_at, wait_seconds
 from fhirbridge.workflow.words import DeliveryState
@@ -175,6 +176,19 @@ def tell(session: Session, bridge: Bridge, claimed: Claim, ending: Ending) -> No
         hint = str(ending.details.get("hint") or "")
         alert = alert_of_end(row.partner, ending.state, ending.error_class, hint=hint, now=now)
         alerts.raise_once(session, custodian_id, alert)
+
+
+def end_alert_of(session: Session, bridge: Bridge, row: OutboxRow) -> None:
+    """Close the alert about a delivery that ended badly and was dealt with, if it was the last."""
+    custodian_id = bridge.custodian.id
+    others = outbox_rows.list_rows(
+        session, custodian_id, states=(row.state,), partner=row.partner, limit=1000
+    )
+    if not any(one.last_error_class == row.last_error_class for one in others):
+        about = alert_of_end(
+            row.partner, row.state, row.last_error_class, hint="", now=bridge.now()
+        )
+        alerts.close(session, custodian_id, about.key, now=bridge.now())
 
 
 def alert_of_end(

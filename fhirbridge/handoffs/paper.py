@@ -8,6 +8,7 @@ from fhirbridge.errors import Forbidden, Issue, NotFound
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import alarms, partners
 from fhirbridge.handoffs.consenting import Fence, Withheld
+from fhirbridge.handoffs.endings import end_alert_of
 from fhirbridge.handoffs.package import printed
 from fhirbridge.handoffs.referrals import resolve
 from fhirbridge.storage import handoffs, outbox_repair, outbox_rows
@@ -44,6 +45,7 @@ def print_packet(bridge: Bridge, name: str, *, by: str = "") -> str:
         decision = Decision(DeliveryState.DELIVERED, "printed", by, {"way": "paper"})
         with bridge.database.transaction() as session:
             outbox_repair.decide(session, custodian_id, row, decision, now=bridge.now())
+            end_alert_of(session, bridge, row)
             handoff = handoffs.get(session, custodian_id, handoff_id, locked=True)
             if handoff is not None:
                 state = ReferralState(handoff.status)

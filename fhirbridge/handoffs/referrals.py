@@ -47,6 +47,7 @@ class Case:
             self.delivery.state,
             state,
             last_verdict=self.delivery.last_verdict,
+            last_error_class=self.delivery.last_error_class,
             details=self.handoff.details,
         )
 

@@ -14,12 +14,13 @@ from fhirbridge.errors import Conflict, InvalidContent, Issue
 from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.differences import differences
 from fhirbridge.handoffs import partners, places, send, view
+from fhirbridge.handoffs.endings import end_alert_of
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.client import unreachable
 from fhirbridge.partners.http import Answer
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.verdict import read_body, relative
-from fhirbridge.storage import alerts, handoff_keys, handoffs, outbox_repair, outbox_rows
+from fhirbridge.storage import handoff_keys, handoffs, outbox_repair, outbox_rows
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.outbox_repair import Decision
 from fhirbridge.storage.outbox_rows import OutboxRow
@@ -231,12 +232,7 @@ def _carry_out(
                 order=relative(str((task.get("focus") or {}).get("reference") or "")),
                 patient=relative(str((task.get("for") or {}).get("reference") or "")),
             )
-        kind = f"delivery-{row.state.value} {row.partner} {row.last_error_class}"
-        others = outbox_rows.list_rows(
-            session, custodian_id, states=(row.state,), partner=row.partner, limit=1000
-        )
-        if not any(one.last_error_class == row.last_error_class for one in others):
-            alerts.close(session, custodian_id, kind, now=now)
+        end_alert_of(session, bridge, row)
     return view.show(bridge, str(row.id))
 
 

@@ -34,6 +34,7 @@ class Delivery:
             self.row.state,
             referral,
             last_verdict=self.row.last_verdict,
+            last_error_class=self.row.last_error_class,
             details=self.handoff.details,
         )
 

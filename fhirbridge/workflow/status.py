@@ -19,6 +19,13 @@ from fhirbridge.workflow.words import (
 )
 
 _TRYING_AGAIN = Word("Will be tried again", "system", "It is sent at the next try.")
+# why a delivery needs a person from the beginning
+PAPER_ONLY = "paper-only"
+_ON_PAPER = Word(
+    "To be sent on paper",
+    "sender",
+    "Print the packet and send it; enter what the receiver says under its code.",
+)
 _CLOSED = Word("Closed for a stated reason", "none", "Nothing is left to do.")
 _CAME = Word("Client came", "receiver", "The receiver gives care and reports the outcome.")
 _SENT_ON = Word("Declined, sent elsewhere", "none", "Nothing is left to do with this receiver.")
@@ -42,6 +49,7 @@ def say(
     referral: ReferralState,
     *,
     last_verdict: str | None,
+    last_error_class: str | None = None,
     details: JsonObject | None = None,
 ) -> Word:
     """The word for a handoff: transport speaks until it is delivered, then the partner's Task, and
@@ -52,6 +60,8 @@ def say(
     has_ended = not REFERRAL[referral].next_states
     if has_ended or delivery is DeliveryState.DELIVERED or (details or {}).get("closedFor"):
         return say_referral(referral, details or {})
+    if delivery is DeliveryState.NEEDS_PERSON and last_error_class == PAPER_ONLY:
+        return _ON_PAPER
     if delivery is DeliveryState.QUEUED and last_verdict == "retry":
         return _TRYING_AGAIN
     if delivery is DeliveryState.QUEUED and last_verdict == "unknown":

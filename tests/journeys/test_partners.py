@@ -197,7 +197,8 @@ class TestLowRungs:
     ) -> None:
         self.documents_only(bridge, small, "Patient")
         waiting = hand(bridge, "paper")
-        code = referrals.show(bridge, waiting.handoff.id).to_json()["code"]
+        before = referrals.show(bridge, waiting.handoff.id)
+        code = before.to_json()["code"]
 
         packet = print_packet(bridge, code, by="ana")
         answer(bridge, code, Answer("accept", by="ana", heard="fax"))
@@ -205,6 +206,8 @@ class TestLowRungs:
         shown = referrals.show(bridge, code)
         assert waiting.row.state is DeliveryState.NEEDS_PERSON
         assert waiting.row.last_error_class == "paper-only"
+        assert before.word.text == "To be sent on paper"
+        assert view.list_alerts(bridge) == []
         assert code in packet
         assert shown.delivery is not None
         assert shown.delivery.state is DeliveryState.DELIVERED

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from fhirbridge.workflow.status import is_older, say, see_task
-from fhirbridge.workflow.transitions import is_reachable
-from fhirbridge.workflow.words import REFERRAL, DeliveryState, ReferralState
+from fhirbridge.workflow.transitions import BOTH, INITIATOR, RECIPIENT, Actor, is_reachable
+from fhirbridge.workflow.words import REFERRAL, DeliveryState, Profile, ReferralState
 
 S = ReferralState
 
@@ -69,16 +69,17 @@ def test_transport_speaks_until_delivery_then_the_task() -> None:
     assert say(DeliveryState.REFUSED, S.SENT, last_verdict="refused").next_by == "sender"
 
 
+@pytest.mark.parametrize("actors", [INITIATOR, RECIPIENT, BOTH], ids=lambda one: "+".join(one))
 @pytest.mark.parametrize("profile", ["base", "bser", "gravity"])
 def test_every_move_is_taken_if_allowed_moves_lead_there_and_kept_apart_if_not(
-    profile: str,
+    profile: Profile, actors: frozenset[Actor]
 ) -> None:
     wrong = []
     for source in S:
         for target in S:
-            said = task(REFERRAL[target].task_status(profile), "2", target.value)  # type: ignore[arg-type]
-            seen = see_task(said, state=source, version_id="1", profile=profile)  # type: ignore[arg-type]
-            allowed = is_reachable(source, target, profile)  # type: ignore[arg-type]
+            said = task(REFERRAL[target].task_status(profile), "2", target.value)
+            seen = see_task(said, state=source, version_id="1", profile=profile, actors=actors)
+            allowed = is_reachable(source, target, profile, actors=actors)
             expected = ("moved", target) if allowed else ("impossible", source)
             if source is target:
                 expected = ("same", source)
