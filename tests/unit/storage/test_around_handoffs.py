@@ -9,10 +9,20 @@ from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
 from fhirbridge.handoffs.tasks import circumstances
-from fhirbridge.storage import alerts, changes, circuits, handoff_keys, quarantine, resources
+from fhirbridge.storage import (
+    alerts,
+    changes,
+    circuits,
+    handoff_keys,
+    handoffs,
+    partners,
+    quarantine,
+    resources,
+)
 from fhirbridge.storage.alerts import Alert
 from fhirbridge.storage.handoff_keys import Clock
 from fhirbridge.storage.handoffs import HandoffRow, put
+from fhirbridge.storage.partners import PartnerRow
 from fhirbridge.storage.quarantine import Kept
 from fhirbridge.storage.session import Session
 
@@ -110,3 +120,51 @@ def test_the_feed_gives_versions_in_order_to_one_reader_at_a_time(
     assert [one.reference for one in found] == ["Task/t1", "Appointment/a1", "Task/t2"]
     assert (first, late) == (True, False)
     assert changes.position(session, mine, "referrals") == found[0].seq
+
+
+def test_settings_and_capabilities_of_a_partner_change_apart(
+    bridge: Bridge, session: Session
+) -> None:
+    mine = bridge.custodian.id
+    row = PartnerRow("ehr", "https://ehr.example", {"profile": "bser"}, None, None, NOW, NOW)
+    partners.put(session, mine, row)
+
+    partners.note_capability(session, mine, "ehr", capability={"status": "active"}, at=NOW)
+    changed = [
+        partners.note_settings(session, mine, name, {"subscription": {"days": 3}}, now=NOW)
+        for name in ("ehr", "nobody")
+    ]
+    found = partners.get(session, mine, "ehr", locked=True)
+
+    assert changed == [True, False]
+    assert found is not None
+    assert found.settings == {"profile": "bser", "subscription": {"days": 3}}
+    assert (found.capability, found.capability_at) == ({"status": "active"}, NOW)
+
+
+def test_tasks_are_looked_at_sooner_or_later_by_partner(bridge: Bridge, session: Session) -> None:
+    mine, closed = bridge.custodian.id, ("completed",)
+    for number, partner in enumerate(("ehr", "ehr", "ehr", "other")):
+        status = "completed" if number == 2 else "sent"
+        row = HandoffRow(str(number), "referral", "iop", "r", 1, partner, 7, status, NOW, NOW)
+        put(session, mine, row)
+        at = NOW + timedelta(hours=number)
+        handoffs.note_places(
+            session,
+            mine,
+            row.id,
+            task_reference=f"Task/{number}",
+            order_reference=None,
+            details={},
+            now=at,
+        )
+
+    handoffs.follow_later(session, mine, "ehr", until=NOW + timedelta(minutes=5))
+    paused = handoffs.follow_due_at(session, mine, closed)
+    count = handoffs.follow_all_by(session, mine, "ehr", closed, at=NOW)
+    due = handoffs.next_to_follow(session, mine, closed, now=NOW)
+
+    assert paused == NOW + timedelta(minutes=5)
+    assert count == 2
+    assert due is not None
+    assert due.id == "0"
