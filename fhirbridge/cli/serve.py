@@ -17,6 +17,7 @@ import click
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
+from fhirbridge.cli.work import look_for_faults
 from fhirbridge.config import Settings
 from fhirbridge.errors import Issue, Misconfigured
 from fhirbridge.processes import end_with_parent
@@ -55,10 +56,10 @@ def command(host: str | None, port: int | None, workers: int | None, no_deliver:
 
 
 def _look_for_faults() -> None:
-    """Faults show here, once, before anything starts: settings, database, mapping packs."""
+    """Faults show here, once, before anything starts: settings, database, packs, policy, clocks."""
     bridge = bridges.build(config.load())
     bridge.close()
-    _ = bridge.mappings
+    look_for_faults(bridge)
 
 
 def _refuse_strangers(settings: Settings, host: str) -> None:

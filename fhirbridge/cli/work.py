@@ -8,7 +8,9 @@ import click
 
 from fhirbridge import bridge as bridges
 from fhirbridge import config
+from fhirbridge.bridge import Bridge
 from fhirbridge.fhir import wire
+from fhirbridge.handoffs.alarms import clocks_of
 from fhirbridge.handoffs.deliver import Attempted
 from fhirbridge.handoffs.follow import Followed
 from fhirbridge.handoffs.worker import Crew, drain, work
@@ -35,6 +37,7 @@ def command(once: bool, threads: int, per_partner: int, as_json: bool) -> None:
     crew = Crew(threads, per_partner)
     said = _Said(as_json)
     try:
+        look_for_faults(bridge)
         if once:
             drain(bridge, crew=crew, heard=said)
             return
@@ -48,6 +51,11 @@ def command(once: bool, threads: int, per_partner: int, as_json: bool) -> None:
         work(bridge, stop, crew=crew, heard=said)
     finally:
         bridge.close()
+
+
+def look_for_faults(bridge: Bridge) -> None:
+    """Raise Misconfigured for a mapping pack, consent policy or clocks that cannot be read."""
+    _ = bridge.mappings, bridge.policy, clocks_of(bridge)
 
 
 class _Said:

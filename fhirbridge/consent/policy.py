@@ -126,9 +126,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError) as exc:
-        raise _fault("cannot be read as JSON.") from exc
+        raise _fault(f"{path} cannot be read as JSON.") from exc
     if not isinstance(data, dict):
-        raise _fault("is not a JSON object.")
+        raise _fault(f"{path} is not a JSON object.")
     return data
 
 
