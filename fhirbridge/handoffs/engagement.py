@@ -13,7 +13,7 @@ from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 from fhirbridge.workflow.visits import Visit, missed_in_a_row, visit_of
 
-_TELLING = ("noshow", "fulfilled", "arrived", "checked-in")
+_TELLING = ("noshow", "fulfilled", "arrived", "checked-in", "cancelled", "entered-in-error")
 
 
 def patients_to_look_at(appointment: Resource) -> list[str]:

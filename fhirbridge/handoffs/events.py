@@ -15,12 +15,12 @@ from fhirbridge.handoffs import alarms
 from fhirbridge.handoffs.readable import Fault
 from fhirbridge.handoffs.strangers import stranger
 from fhirbridge.handoffs.tasks import mirror
+from fhirbridge.handoffs.withdrawing import note_untold
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.storage import handoff_keys, handoffs, quarantine
+from fhirbridge.storage import handoffs, quarantine
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.quarantine import Kept
 from fhirbridge.storage.session import Session
-from fhirbridge.workflow.known import UNTOLD
 from fhirbridge.workflow.status import is_older, refuse_move, see_task
 from fhirbridge.workflow.transitions import BOTH, INITIATOR, RECIPIENT, Actor
 from fhirbridge.workflow.visits import STATES, visit_of
@@ -184,29 +184,25 @@ def _take_task(
         details["why"] = _reason_code(event.resource)
     told = seen.reason if result in ("impossible", "stale") else ""
     _write(bridge, session, handoff, event, details, result, target, told, version)
-    if result == "moved" and (event.side == "theirs" or event.source == "person"):
-        why = event.resource.get("statusReason")
-        mirror(session, bridge, handoff, target, profile=profile, reason=why)
+    is_theirs = event.side == "theirs" and result in ("moved", "same")
+    if is_theirs or (result == "moved" and event.source == "person"):
+        heard = event.resource if event.side == "theirs" else None
+        why = event.resource.get("statusReason") if result == "moved" else None
+        mirror(
+            session,
+            bridge,
+            handoff,
+            target,
+            profile=profile,
+            reason=why,
+            said=heard,
+            base=event.base,
+        )
     elif result == "moved" and event.source == "rest" and not event.is_outside:
-        _withdraw(bridge, session, handoff, target)
+        note_untold(bridge, session, handoff, target)
     elif result == "impossible" and event.source == "rest":
         mirror(session, bridge, handoff, target, profile=profile, written=event.version)
     return Taken(handoff.id, result, target, code)
-
-
-def _withdraw(bridge: Bridge, session: Session, handoff: HandoffRow, target: ReferralState) -> None:
-    """A document of ours withdrew the referral: its partner has to be told, or nothing be sent."""
-    outbound = handoff.partner and handoff.details.get("direction") != "inbound"
-    if not outbound or handoff.status == ReferralState.CANCEL_REQUESTED:
-        return
-    if target in (
-        ReferralState.CANCEL_REQUESTED,
-        ReferralState.CANCELLED,
-        ReferralState.ENTERED_IN_ERROR,
-    ):
-        custodian_id = bridge.custodian.id
-        handoff_keys.note(session, custodian_id, handoff.id, [UNTOLD])
-        handoffs.follow_again(session, custodian_id, handoff.id, at=bridge.now())
 
 
 def _take_visit(

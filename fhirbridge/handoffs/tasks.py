@@ -10,6 +10,7 @@ from fhirbridge.clock import to_instant
 from fhirbridge.conversion.packet import Package
 from fhirbridge.fhir import bundles, references, wire
 from fhirbridge.fhir.narrative import narrate
+from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.storage import handoff_keys, resources
 from fhirbridge.storage.handoffs import HandoffRow
@@ -18,6 +19,8 @@ from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 from fhirbridge.workflow.known import tokens
 from fhirbridge.workflow.words import BSER_STATUS, REFERRAL, Profile, ReferralState
+
+_MOST_RESULTS = 50
 
 
 def circumstances(bridge: Bridge, content_class: str = "treatment-plan") -> Circumstances:
@@ -97,12 +100,15 @@ def mirror(
     *,
     profile: Profile,
     reason: JsonObject | None = None,
+    said: Resource | None = None,
+    base: str = "",
     written: str = "",
 ) -> None:
-    """Let our copy of the Task say where the referral stands.
+    """Let our copy of the Task say where the referral stands, and what came of it.
 
-    `written` is the version of it that said something else; what was written after that stays, and
-    is looked at in its turn.
+    `said` is the partner's Task at `base`, whose results are kept here too. `written` is the
+    version of our copy that said something else; what was written after that stays, and is looked
+    at in its turn.
     """
     current = read(session, bridge, str(handoff.details.get("taskHere") or ""))
     if current is None or (written and written != str(current.version_id)):
@@ -112,9 +118,36 @@ def mirror(
     moved = with_state(
         task, state, profile=profile, base=bridge.settings.base, at=at, reason=reason
     )
-    if (moved["status"], moved.get("businessStatus")) == (
-        task.get("status"),
-        task.get("businessStatus"),
-    ):
-        return
-    resources.update(session, circumstances(bridge), moved, current=current)
+    stands = all(moved.get(name) == task.get(name) for name in ("status", "businessStatus"))
+    if stands:
+        moved = task
+    found = _results(said or {}, base)
+    kept = task.get("output") or []
+    fresh = [one for one in found if one not in kept]
+    if fresh:
+        whole = {**moved, "output": [*kept, *fresh][-_MOST_RESULTS:], "lastModified": at}
+        if not any(issue.is_error for issue in check(whole)):
+            moved = whole
+    if moved is not task:
+        resources.update(session, circumstances(bridge), moved, current=current)
+
+
+def _results(task: Resource, base: str) -> list[JsonObject]:
+    """What a partner's Task has as its output; references lead to its server."""
+    found = []
+    for one in task.get("output") or []:
+        links = {
+            text: references.write(parsed.resource_type, parsed.resource_id, base=base)
+            for text in _texts(one)
+            if (parsed := references.parse(text)).kind == "relative"
+        }
+        elsewhere = references.rewrite({"resourceType": "Task", "output": [one]}, links)
+        [made] = elsewhere["output"]
+        if base and not any(text.startswith("#") for text in _texts(made)):
+            found.append(made)
+    return found
+
+
+def _texts(output: JsonObject) -> list[str]:
+    whole: Resource = {"resourceType": "Task", "output": [output]}
+    return [str(each.reference.get("reference") or "") for each in references.walk(whole)]

@@ -20,6 +20,7 @@ from fhirbridge.partners.verdict import read_body
 from fhirbridge.storage import handoff_keys, handoffs, outbox_rows
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.outbox_rows import OutboxRow
+from fhirbridge.storage.session import Session
 from fhirbridge.workflow.known import UNTOLD
 from fhirbridge.workflow.transitions import next_states
 from fhirbridge.workflow.words import REFERRAL, DeliveryState, Profile, ReferralState, read_task
@@ -128,6 +129,23 @@ def _task_in(exchange: object) -> Resource | None:
     if body is None or body.get("resourceType") != "Task" or any(unreadable(body, "Task")):
         return None
     return body
+
+
+def note_untold(
+    bridge: Bridge, session: Session, handoff: HandoffRow, target: ReferralState
+) -> None:
+    """Note that a document of ours withdrew it: its partner has to be told, or nothing be sent."""
+    outbound = handoff.partner and handoff.details.get("direction") != "inbound"
+    if not outbound or handoff.status == _S.CANCEL_REQUESTED:
+        return
+    if target in (
+        _S.CANCEL_REQUESTED,
+        _S.CANCELLED,
+        _S.ENTERED_IN_ERROR,
+    ):
+        custodian_id = bridge.custodian.id
+        handoff_keys.note(session, custodian_id, handoff.id, [UNTOLD])
+        handoffs.follow_again(session, custodian_id, handoff.id, at=bridge.now())
 
 
 def tell_next(bridge: Bridge) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.workflow.transitions import BOTH, Actor, is_reachable
+from fhirbridge.workflow.transitions import BOTH, INITIATOR, Actor, is_reachable
 from fhirbridge.workflow.visits import NOT_SEEN, is_closed, is_expected
 from fhirbridge.workflow.words import (
     DELIVERY,
@@ -138,7 +138,7 @@ def see_task(
         return TaskSeen("impossible", state, offered, reason, "unknown-status")
     if state in (reading.state, *reading.alike):
         return TaskSeen("same", state, offered)
-    target = _meant(reading, state, profile)
+    target = _meant(reading, state, profile, actors)
     refusal = refuse_move(state, target, profile=profile, actors=actors)
     if refusal is not None:
         return TaskSeen("impossible", state, offered, refusal.reason, refusal.code)
@@ -172,7 +172,15 @@ def refuse_move(
     return Refusal("impossible-move", words)
 
 
-def _meant(reading: Reading, state: ReferralState, profile: Profile) -> ReferralState:
-    """Of the states that a Task may mean, the first that the referral can come to."""
+def _meant(
+    reading: Reading, state: ReferralState, profile: Profile, actors: frozenset[Actor]
+) -> ReferralState:
+    """Of the states that a Task may mean, the first that the referral can come to.
+
+    Where documents were missing, who asks for it once more says that they came.
+    """
     read = (reading.state, *reading.alike)
+    asks = reading.state is ReferralState.SENT and reading.inferred and actors & INITIATOR
+    if state is ReferralState.INFO_NEEDED and asks:
+        read = (*read, ReferralState.RECEIVED)
     return next((one for one in read if is_reachable(state, one, profile)), reading.state)

@@ -96,6 +96,26 @@ def test_what_the_partner_says_in_its_copy_stands_in_ours_with_its_reason(bridge
     assert referrals.list_set_aside(bridge) == []
 
 
+def test_what_came_of_it_is_kept_here_with_references_to_the_partners_server(
+    bridge: Bridge,
+) -> None:
+    handoff_id = hand(bridge)
+    before = ours(bridge, handoff_id).get("output", [])
+    summary = {"type": {"text": "summary"}, "valueString": "Came to three sessions."}
+    letter = {"type": {"text": "letter"}, "valueReference": {"reference": "DocumentReference/d"}}
+    bogus = {"type": {"text": "bogus"}, "valueBoolean": "yes"}
+
+    tell(bridge, "2", "completed", output=[summary])
+    tell(bridge, "3", "completed", output=[summary, letter])
+    tell(bridge, "4", "completed", output=[summary, letter, bogus])
+
+    there = {"reference": "http://127.0.0.1:9/fhir/DocumentReference/d"}
+    kept = ours(bridge, handoff_id)["output"]
+    assert kept == [*before, summary, {**letter, "valueReference": there}]
+    assert state(bridge, handoff_id) == "completed"
+    assert referrals.list_set_aside(bridge) == []
+
+
 def test_a_copy_that_says_what_it_always_said_contradicts_nobody(bridge: Bridge) -> None:
     handoff_id = hand(bridge)
     write(bridge, handoff_id, {"status": "accepted"})

@@ -252,6 +252,20 @@ def test_asking_for_documents_says_which(bridge: Bridge) -> None:
     assert referrals.show(bridge, handoff_id).word.next_by == "sender"
 
 
+def test_who_asks_says_that_the_documents_came(bridge: Bridge) -> None:
+    handoff_id = refer(bridge)
+    answer(bridge, handoff_id, Answer("ask", text="The last medication list, please."))
+    task = task_of(bridge, handoff_id)
+
+    ask(bridge, "PUT", "Task", task["id"], body={**task, "status": "requested"})
+    while read_feed(bridge):
+        pass
+
+    shown = referrals.show(bridge, handoff_id)
+    assert (shown.handoff.status, shown.word.next_by) == ("received", "receiver")
+    assert referrals.list_set_aside(bridge) == []
+
+
 def test_a_move_that_is_not_allowed_is_refused(bridge: Bridge) -> None:
     handoff_id = refer(bridge)
     answer(bridge, handoff_id, Answer("decline", reason="coverage"))
