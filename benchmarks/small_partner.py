@@ -1,10 +1,10 @@
 """A small FHIR server in a process of its own behind the fault dial, so that there can be many.
 
-`python -m benchmarks.small_partner PORT [--single]` keeps resources in memory. It takes
+`python -m benchmarks.small_partner PORT [--single] [--whole]` keeps resources in memory. It takes
 transactions with ifNoneExist, conditional creates, updates, reads, search by identifier, and
 Subscriptions; with `--single` only creates without conditions and reads: no transactions, no
 search, no updates, no Subscriptions. `GET _hooks` tells which notifications were sent, POST arms a
-fault of theirs.
+fault of theirs. `--whole` has every type of a handoff.
 """
 
 import argparse
@@ -26,6 +26,9 @@ from fhirbridge.processes import end_with_parent
 
 TYPES = ("Organization", "Patient", "Goal", "CarePlan", "ServiceRequest", "Task")
 MORE = ("Composition", "DocumentReference", "Provenance", "Observation", "Appointment")
+
+PEOPLE = ("Practitioner", "PractitionerRole", "Location", "HealthcareService", "RelatedPerson")
+REST = ("Condition", "Consent", "MedicationRequest", "QuestionnaireResponse", "CareTeam", *PEOPLE)
 
 _SUBSCRIPTIONS = {
     "type": "Subscription",
@@ -70,8 +73,9 @@ class Store:
 class SmallServer:
     """The WSGI application."""
 
-    def __init__(self, *, single: bool) -> None:
+    def __init__(self, *, single: bool, whole: bool = False) -> None:
         self.single = single
+        self.types = (*TYPES, *MORE, *(REST if whole else ()))
         self.store = Store()
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -170,7 +174,7 @@ class SmallServer:
                             "updateCreate": not self.single,
                             "searchParam": [] if self.single else [{"name": "identifier"}],
                         }
-                        for name in (*TYPES, *MORE)
+                        for name in self.types
                     ]
                     + ([] if self.single else [_SUBSCRIPTIONS]),
                 }
@@ -195,13 +199,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("--single", action="store_true")
+    parser.add_argument("--whole", action="store_true")
     chosen = parser.parse_args()
     end_with_parent(os.getppid())
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server(
         "127.0.0.1",
         chosen.port,
-        FaultDial(SmallServer(single=chosen.single)),
+        FaultDial(SmallServer(single=chosen.single, whole=chosen.whole)),
         threaded=True,
         request_handler=KeepAlive,
     )

@@ -268,7 +268,8 @@ def small(*options: str) -> Iterator[str]:
 
 
 def kinds(stack: contextlib.ExitStack, directory: Path, python: str) -> list[Kind]:
-    full, single = stack.enter_context(small()), stack.enter_context(small("--single"))
+    full = stack.enter_context(small("--whole"))
+    single = stack.enter_context(small("--whole", "--single"))
     made = [
         Kind("transaction", full, ("transaction",)),
         Kind("conditional-create", full, ()),

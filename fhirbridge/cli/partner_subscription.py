@@ -95,7 +95,9 @@ def unsubscribe(name: str) -> int:
 def _print_subscription(partner: Partner) -> None:
     found = subscriptions.shown(partner)
     if found is None:
-        click.echo("notifications  none; `partner subscribe` asks for them")
+        offered = "Subscription" in partner.abilities.create
+        how = "`partner subscribe` asks for them" if offered else "it offers no Subscriptions"
+        click.echo(f"notifications  none; {how}")
         return
     brings = "what changed" if found["payload"] else "nothing: we fetch what changed"
     click.echo(f"notifications  to {found['endpoint']}, bringing {brings}")
