@@ -40,12 +40,12 @@ def blueprint(bridge: Bridge) -> Blueprint:
     @routes.post("/notifications/<partner>")
     def take_in(partner: str) -> Response:
         _check(bridge, auth.caller(), partner)
-        if (request.mimetype or "") not in _TYPES:
-            words = f"The Content-Type of a notification must be {_TYPES[0]}."
-            raise UnsupportedMedia(Issue("not-supported", words))
         content = request.get_data(cache=False)
         if not content.strip() or not _may_tell(auth.caller()):
             return _answer((), look_again(bridge, partner).to_look_at)
+        if (request.mimetype or "") not in _TYPES:
+            words = f"The Content-Type of a notification must be {_TYPES[0]}."
+            raise UnsupportedMedia(Issue("not-supported", words))
         bundle = wire.parse(content, max_bytes=limit)
         if bundle.get("resourceType") in _TOLD:
             refuse(unreadable(bundle, str(bundle["resourceType"])))
