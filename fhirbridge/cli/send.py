@@ -11,7 +11,7 @@ from fhirbridge.cli import output
 from fhirbridge.disclosure.purposes import EMERGENCIES, PURPOSES
 from fhirbridge.documents.outgoing import Receiving, outgoing_of
 from fhirbridge.documents.receive import prepare
-from fhirbridge.errors import Issue, NotFound
+from fhirbridge.errors import InvalidContent, Issue, NotFound
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs.send import Preview, Receipt, hand_over, preview
 from fhirbridge.jsontypes import JsonObject
@@ -73,7 +73,11 @@ def _read(bridge: Bridge, source: str) -> JsonObject:
     """The document in a file, on standard input, or stored under a record id."""
     path = Path(source)
     if source == "-" or path.is_file():
-        return output.read_json(path)
+        data = output.read_json(path)
+        if "resourceType" in data:
+            text = f"{source} is a FHIR resource; `convert --reverse` makes a document of it."
+            raise InvalidContent(Issue("structure", text))
+        return data
     with bridge.database.read() as session:
         found = stored.with_record_id(session, bridge.custodian.id, source)
     if not found:

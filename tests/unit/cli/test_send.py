@@ -14,6 +14,7 @@ from fhirbridge.documents.stored import accept
 from fhirbridge.handoffs import partners
 from fhirbridge.operations import consents
 from fhirbridge.partners.registry import Partner
+from tests.unit.cli.running import bundle as made_of
 from tests.unit.cli.running import native, run
 
 PLAN = native("aftercare-plan/mother-of-two")
@@ -63,3 +64,10 @@ def test_a_purpose_that_is_none_is_wrong_usage(bridge: Bridge) -> None:
 
     assert done.code == 2
     assert "'TREAT'" in done.err
+
+
+def test_a_bundle_is_no_document(bridge: Bridge) -> None:
+    done = run("send", made_of("aftercare-plan/mother-of-two"), "--to", "hospital")
+
+    assert done.code == 1
+    assert "convert --reverse" in done.err
