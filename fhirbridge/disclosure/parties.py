@@ -32,6 +32,11 @@ def is_strangers(
     return bool(_strange(session, circumstances, handoff_ids, recipient))
 
 
+def is_of_referral(session: Session, circumstances: Circumstances, reference: str) -> bool:
+    """True for the Task of a handoff."""
+    return bool(handoff_keys.known_as(session, circumstances.custodian_id, [reference]))
+
+
 def note_writer(
     session: Session, circumstances: Circumstances, version: ResourceVersion, recipient: Recipient
 ) -> None:

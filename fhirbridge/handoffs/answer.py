@@ -129,9 +129,9 @@ def answer(bridge: Bridge, handoff_id: str, given: Answer) -> Answered:
         visit = _write_visit(bridge, session, handoff, given)
         task = _moved_task(bridge, wire.parse(current.content), given, target, profile, visit)
         version = _store(bridge, session, task, current)
-        events = [_event(bridge, version, given)]
+        events = [_event(bridge, version, given, target)]
         if visit is not None:
-            events.append(_event(bridge, visit, given))
+            events.append(_event(bridge, visit, given, target))
         for event in events:
             take(bridge, session, handoff_id, event, profile=profile)
     return Answered(handoff_id, target, version.reference, visit.reference if visit else "")
@@ -282,7 +282,7 @@ def _store(
     return resources.update(session, known, resource, current=current)
 
 
-def _event(bridge: Bridge, version: ResourceVersion, given: Answer) -> Event:
+def _event(bridge: Bridge, version: ResourceVersion, given: Answer, target: ReferralState) -> Event:
     resource = wire.parse(version.content)
     return Event(
         resource,
@@ -291,4 +291,5 @@ def _event(bridge: Bridge, version: ResourceVersion, given: Answer) -> Event:
         by=given.by,
         transcribed=bool(given.heard),
         base=bridge.settings.own_base,
+        means=target if resource["resourceType"] == "Task" else None,
     )

@@ -54,6 +54,7 @@ class Event:
     persons: tuple[str, ...] = ()
     content: bytes = b""
     fault: Fault | None = None
+    means: ReferralState | None = None  # what a person said, where a Task has one word for two
 
     @property
     def reference(self) -> str:
@@ -92,6 +93,8 @@ def take(
         )
     if fault is not None:
         set_aside(bridge, session, event, code=fault.code, reason=fault.reason, handoff=handoff)
+        if event.source == "rest" and event.reference == handoff.details.get("taskHere"):
+            mirror(session, bridge, handoff, state, profile=profile, written=event.version)
         return Taken(handoff_id, "impossible", state, fault.code)
     if event.resource["resourceType"] == "Appointment":
         return _take_visit(bridge, session, handoff, event, profile)
@@ -164,6 +167,8 @@ def _take_task(
     said = reading.state.value if reading else ""
     where = "saidHere" if event.side == "ours" else "saidThere"
     before = details.get(where) or ReferralState.SENT.value
+    if event.means not in (None, state) and result == "same":
+        result, target = "moved", event.means or state
     is_new = event.source == "person" or said != before
     if result in ("moved", "impossible") and said and not is_new:
         # this copy says what it said before; a visit or the other copy told us more since

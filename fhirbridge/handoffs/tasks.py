@@ -121,6 +121,13 @@ def mirror(
     stands = all(moved.get(name) == task.get(name) for name in ("status", "businessStatus"))
     if stands:
         moved = task
+    if written:
+        # whom and what it is about is not changed by anybody
+        about = {"for": "patientHere", "focus": "orderHere"}
+        for name, fact in about.items():
+            place = handoff.details.get(fact)
+            if place and (task.get(name) or {}).get("reference") not in _ways_to(bridge, place):
+                moved = {**moved, name: {"reference": place}}
     found = _results(said or {}, base)
     kept = task.get("output") or []
     fresh = [one for one in found if one not in kept]
@@ -129,7 +136,14 @@ def mirror(
         if not any(issue.is_error for issue in check(whole)):
             moved = whole
     if moved is not task:
+        if "text" in moved:
+            rest = {name: one for name, one in moved.items() if name != "text"}
+            moved = {**rest, "text": narrate(rest)}
         resources.update(session, circumstances(bridge), moved, current=current)
+
+
+def _ways_to(bridge: Bridge, place: str) -> tuple[str, str]:
+    return place, f"{bridge.settings.own_base}/{place}"
 
 
 def _results(task: Resource, base: str) -> list[JsonObject]:

@@ -14,7 +14,7 @@ from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.knowledge import takes_name
 from fhirbridge.disclosure.leaving import leaving
 from fhirbridge.disclosure.parties import TYPES as MOVING
-from fhirbridge.disclosure.parties import is_strangers, note_writer
+from fhirbridge.disclosure.parties import is_of_referral, is_strangers, note_writer
 from fhirbridge.disclosure.returning import (
     ONLY_CUSTODIAN,
     has_birth_date_of,
@@ -180,6 +180,9 @@ class Unit:
                 raise Forbidden(Issue("forbidden", ONLY_CUSTODIAN))
             self._refuse_consent(stored, current)
             self._refuse_task(current)
+            if is_of_referral(self.session, self.circumstances, current.reference):
+                words = "The Task of a referral is cancelled or declined, not deleted."
+                raise Forbidden(Issue("forbidden", words))
         version = resources.delete(self.session, self.circumstances, current=current)
         self.deleted[version.reference] = version
         self.written.pop(version.reference, None)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.workflow.transitions import BOTH, INITIATOR, Actor, is_reachable
-from fhirbridge.workflow.visits import NOT_SEEN, is_closed, is_expected
+from fhirbridge.workflow.visits import NOT_ENTERED, NOT_SEEN, is_closed, is_expected
 from fhirbridge.workflow.words import (
     DELIVERY,
     REFERRAL,
@@ -74,7 +74,7 @@ def say_referral(referral: ReferralState, details: JsonObject) -> Word:
     if details.get("closedFor"):
         return _CLOSED
     if referral is ReferralState.COMPLETED and not is_closed(referral, details):
-        return NOT_SEEN
+        return NOT_ENTERED if details.get("direction") == "inbound" else NOT_SEEN
     if referral in (ReferralState.DECLINED, ReferralState.FAILED) and details.get("sentOnTo"):
         return _SENT_ON
     if referral in EXPECTING and not is_expected(details):

@@ -33,6 +33,13 @@ NOT_SEEN = Word(
 )
 
 
+NOT_ENTERED = Word(
+    "Reported done, no visit seen",
+    "receiver",
+    "Enter the visit, or close it for a stated reason.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One Appointment as it was seen last. `start` is an instant, "" if it has none."""

@@ -82,6 +82,15 @@ def test_whom_it_was_handed_to_moves_the_task(store: Store) -> None:
     assert state(store, case) == "accepted"
 
 
+def test_nobody_deletes_the_task_of_a_referral(store: Store) -> None:
+    case = hand(store, to=CLINIC.recipient)
+
+    refused = store.ask("DELETE", case.handoff.details["taskHere"])
+
+    assert refused.status == 403
+    assert "declined" in refused.body["issue"][0]["diagnostics"]
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_who_only_sees_it_does_not_move_the_task(store: Store, method: str) -> None:
     case = hand(store, to=MERCY)

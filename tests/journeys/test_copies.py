@@ -193,6 +193,9 @@ class TestOutOfOrder:
         )
 
         assert (state(bridge, handoff_id), self.codes(bridge)) == ("sent", ["other-patient"])
+        task = ours(bridge, handoff_id)
+        details = referrals.show(bridge, handoff_id).handoff.details
+        assert (task["status"], task["for"]["reference"]) == ("requested", details["patientHere"])
 
     def test_a_patient_sent_along_with_another_number_is_another_patient(
         self, bridge: Bridge

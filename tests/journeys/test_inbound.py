@@ -231,6 +231,31 @@ def test_a_missed_visit_stays_missed_when_another_is_booked(bridge: Bridge) -> N
     assert [one["result"] for one in events] == ["moved"] * 4
 
 
+@pytest.mark.parametrize("shape", list(PROFILES))
+def test_having_seen_it_is_known_here_in_every_shape(bridge: Bridge, shape: str) -> None:
+    """BSeR and Gravity have one word for sent and seen."""
+    handoff_id = refer(bridge, shape=shape)
+
+    answer(bridge, handoff_id, Answer("receive"))
+    while read_feed(bridge):
+        pass
+
+    assert referrals.show(bridge, handoff_id).word.text == "Seen"
+    answer(bridge, handoff_id, Answer("decline", reason="coverage"))
+    assert task_of(bridge, handoff_id)["status"] == "rejected"
+
+
+def test_what_we_report_done_without_a_visit_is_ours_to_enter(bridge: Bridge) -> None:
+    handoff_id = refer(bridge)
+    answer(bridge, handoff_id, Answer("accept"))
+
+    answer(bridge, handoff_id, Answer("outcome"))
+
+    shown = referrals.show(bridge, handoff_id)
+    assert (shown.word.text, shown.word.next_by) == ("Reported done, no visit seen", "receiver")
+    assert [one.kind for one in shown.alerts] == ["done-without-visit"]
+
+
 def test_a_refusal_has_a_coded_reason(bridge: Bridge) -> None:
     handoff_id = refer(bridge)
 
