@@ -152,20 +152,26 @@ def pack(
         task["text"] = narrate(task)
         search = f"identifier={quote(base, safe=':/')}/handoff|{handoff}"
         bundle["entry"].append(bundles.create_entry(task, full_url=task_url, if_none_exist=search))
-    if profile == "bser":
-        bundle["entry"] = [_with_one_category(entry) for entry in bundle["entry"]]
+    bundle["entry"] = [_consent_for(profile, entry) for entry in bundle["entry"]]
     return Package(bundle, task_url, focus, patient)
 
 
-def _with_one_category(entry: JsonObject) -> JsonObject:
-    """The entry; BSeR's Consent has exactly one category: all codes stand in it."""
+def _consent_for(profile: Profile, entry: JsonObject) -> JsonObject:
+    """The entry; a Consent as the partner's profile wants it. Source: domain.md 1.5
+
+    BSeR's has exactly one category: all codes stand in it. Gravity's says where its source is.
+    """
     consent = entry["resource"]
-    categories = consent.get("category") or []
-    if consent["resourceType"] != "Consent" or len(categories) < 2:
+    if consent["resourceType"] != "Consent":
         return entry
-    codings = [coding for one in categories for coding in one.get("coding") or []]
-    made = {**consent, "category": [{"coding": codings}]}
-    if "text" in made:
+    made = dict(consent)
+    categories = consent.get("category") or []
+    if profile == "bser" and len(categories) > 1:
+        codings = [coding for one in categories for coding in one.get("coding") or []]
+        made["category"] = [{"coding": codings}]
+    if profile == "gravity" and not consent.keys() & {"sourceAttachment", "sourceReference"}:
+        made["sourceReference"] = {"display": "The form is kept by the sender."}
+    if "text" in made and made != consent:
         made["text"] = narrate({name: one for name, one in made.items() if name != "text"})
     return {**entry, "resource": made}
 

@@ -94,7 +94,7 @@ def test_a_referral_brings_its_own_task() -> None:
 
 
 @pytest.mark.parametrize(("profile", "count"), [("base", 2), ("bser", 1), ("gravity", 2)])
-def test_a_consent_has_one_category_for_partners_of_bser(profile: Profile, count: int) -> None:
+def test_a_consent_is_shaped_for_the_partners_profile(profile: Profile, count: int) -> None:
     """Source: domain.md 1.5"""
     release = {"system": "http://loinc.org", "code": "64292-6"}
     disclosure = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IDSCL"}
@@ -106,6 +106,7 @@ def test_a_consent_has_one_category_for_partners_of_bser(profile: Profile, count
     [found] = bundles.resources_of(made.bundle, "Consent")
     assert len(found["category"]) == count
     assert [one for each in found["category"] for one in each["coding"]] == [release, disclosure]
+    assert ("sourceReference" in found) is (profile == "gravity")
 
 
 @pytest.mark.parametrize(
