@@ -114,6 +114,9 @@ def add(ctx: click.Context, /, name: str, url: str, *, as_json: bool, **options:
         click.echo(
             f"{'Registered' if added.is_new else 'Changed'}: {offer(added.partner)}.", err=True
         )
+        if added.partner.probe.get("lookUp") is None:
+            words = "shows whether a lost answer can be settled by machine; try it before you send."
+            click.echo(f"`partner probe {name} --write` {words}", err=True)
 
 
 def _is_chosen(ctx: click.Context, name: str) -> bool:
