@@ -91,14 +91,14 @@ _OPIOID_SERVICES = re.compile(r"H0020|G20(6[7-9]|7[0-9]|80)")
 _HCPCS = ("HCPCS", "hcpcs")
 
 
-def labels_of(resource: Resource, *, is_part2: bool) -> Labels:
+def labels_of(resource: Resource, *, is_part2: bool, of_class: str = "") -> Labels:
     """The labels of a resource as it stands in our store.
 
     `is_part2`: the custodian is a program under 42 CFR Part 2, or it is unknown. A directory has
-    none of its own.
+    none of its own. `of_class` is the class under which it is stored, if that is known.
     """
     codes: set[str] = set()
-    of_class = content_class(resource)
+    of_class = of_class or content_class(resource)
     if of_class != DIRECTORY:
         for system, code in codings_of(resource):
             codes.update(_sensitive(system, code))

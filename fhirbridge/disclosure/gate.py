@@ -199,7 +199,9 @@ class Gate:
 
     def labelled(self, session: Session, version: ResourceVersion, resource: Resource) -> Resource:
         """A resource with its labels, and the marks of this disclosure."""
-        labels = labels_of(resource, is_part2=self.place.policy.is_part2)
+        labels = labels_of(
+            resource, is_part2=self.place.policy.is_part2, of_class=version.content_class
+        )
         return merged(resource, labels, more=self._marks(session, version))
 
     def allowance_of(

@@ -7,7 +7,13 @@ Source: 42 CFR 2.31 to 2.33; design.md sections 9 and 10
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fhirbridge.consent.classes import DIRECTORY, stored_class
+from fhirbridge.consent.classes import (
+    CONSENT,
+    COUNSELING_NOTES,
+    DIRECTORY,
+    both,
+    stored_class,
+)
 from fhirbridge.consent.decision import Permit, Redisclosure, Withhold
 from fhirbridge.consent.labels import labels_of, merged, redacted
 from fhirbridge.consent.reasons import Reason, reason
@@ -15,9 +21,10 @@ from fhirbridge.consent.redaction import View, redact, removed_elements
 from fhirbridge.disclosure.allowance import Allowance, of_resource, question
 from fhirbridge.disclosure.gate import MARKS_WITHOUT_HIPAA, PERSIST, Gate
 from fhirbridge.disclosure.manifest import words
-from fhirbridge.fhir import bundles
+from fhirbridge.fhir import bundles, references
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.jsontypes import JsonObject, Resource
+from fhirbridge.storage import resources
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session
 
@@ -71,7 +78,12 @@ def authorise(session: Session, gate: Gate, bundle: Resource) -> Authorised | Re
         kept = _marked(entries, kept)
     allowances = [permitted.of_entry(entry) for entry in kept]
     made = [
-        {**entry, "resource": _finished(entry["resource"], gate, each, notice)}
+        {
+            **entry,
+            "resource": _finished(
+                entry["resource"], gate, each, notice, of_class=permitted.class_of(entry)
+            ),
+        }
         for entry, each in zip(kept, allowances, strict=True)
     ]
     return Authorised(
@@ -101,6 +113,10 @@ class _Permitted:
         self._by_url = {
             str(entry.get("fullUrl")): self.decide(entry["resource"]) for entry in entries
         }
+        self._classes = {
+            str(entry.get("fullUrl")): _class_of(session, gate, entry["resource"])
+            for entry in entries
+        }
 
     def decide(self, resource: Resource) -> Allowance:
         """What may go of a resource."""
@@ -119,12 +135,29 @@ class _Permitted:
         """What may go of an entry, by what it was before anything was taken out."""
         return self._by_url[str(entry.get("fullUrl"))]
 
+    def class_of(self, entry: JsonObject) -> str:
+        """The class of an entry, as it is stored."""
+        return self._classes[str(entry.get("fullUrl"))]
+
     def __call__(self, entry: JsonObject) -> bool:
-        resource = entry["resource"]
-        of_class = stored_class(resource)
+        of_class = self.class_of(entry)
         if of_class == DIRECTORY:
             return True
-        return self.of_entry(entry).permits(of_class, f"Consent/{resource.get('id')}")
+        return self.of_entry(entry).permits(of_class, f"Consent/{entry['resource'].get('id')}")
+
+
+def _class_of(session: Session, gate: Gate, resource: Resource) -> str:
+    """The class of a resource, or the stricter one under which it is stored."""
+    found = stored_class(resource)
+    resource_type, resource_id = str(resource["resourceType"]), str(resource.get("id") or "")
+    version = resources.read(session, gate.place.custodian_id, resource_type, resource_id)
+    if version is None or version.deleted or found in (CONSENT, COUNSELING_NOTES):
+        return found
+    if found == DIRECTORY:
+        return version.content_class if version.patient_key else found
+    if version.content_class == COUNSELING_NOTES:
+        return COUNSELING_NOTES
+    return both(found, version.content_class)
 
 
 def _reduced(entries: list[JsonObject], permitted: _Permitted, patient_id: str) -> list[JsonObject]:
@@ -145,12 +178,36 @@ def _reduced(entries: list[JsonObject], permitted: _Permitted, patient_id: str) 
                 hidden=hidden,
                 has_exceptions=permitted.of_entry(entry).by_resource,
             )
-            smaller = redact(resource, view, of_class=stored_class(resource))
+            smaller = redact(resource, view, of_class=permitted.class_of(entry))
             if smaller is not None:
                 reduced.append({**entry, "resource": smaller})
         if len(reduced) == len(kept):
-            return reduced
+            return _needed(entries, reduced)
         kept = reduced
+
+
+def _needed(before: list[JsonObject], kept: list[JsonObject]) -> list[JsonObject]:
+    """Without entries of directories that only what stays referred to: they would tell of it."""
+    named = {url for entry in before for url in _names(entry)}
+    by_url = {str(entry.get("fullUrl")): entry for entry in kept}
+    waiting = [
+        url
+        for url, entry in by_url.items()
+        if url not in named or stored_class(entry["resource"]) != DIRECTORY
+    ]
+    found: set[str] = set()
+    while waiting:
+        url = waiting.pop()
+        if url in by_url and url not in found:
+            found.add(url)
+            waiting += _names(by_url[url])
+    return [entry for entry in kept if str(entry.get("fullUrl")) in found]
+
+
+def _names(entry: JsonObject) -> list[str]:
+    """The addresses to which an entry refers."""
+    found = references.walk(entry["resource"])
+    return [str(each.reference.get("reference")) for each in found]
 
 
 def _marked(before: list[JsonObject], kept: list[JsonObject]) -> list[JsonObject]:
@@ -164,8 +221,9 @@ def _marked(before: list[JsonObject], kept: list[JsonObject]) -> list[JsonObject
     ]
 
 
-def _finished(resource: Resource, gate: Gate, allowance: Allowance, notice: str) -> Resource:
-    of_class = stored_class(resource)
+def _finished(
+    resource: Resource, gate: Gate, allowance: Allowance, notice: str, *, of_class: str
+) -> Resource:
     if of_class == DIRECTORY:
         return resource
     free = allowance.redisclosure(of_class) == "hipaa"
@@ -174,7 +232,7 @@ def _finished(resource: Resource, gate: Gate, allowance: Allowance, notice: str)
         resource = {**resource, "note": [*resource.get("note", ()), {"text": notice}]}
         if "text" in resource:
             resource = {**resource, "text": narrate(resource)}
-    labels = labels_of(resource, is_part2=gate.place.policy.is_part2)
+    labels = labels_of(resource, is_part2=gate.place.policy.is_part2, of_class=of_class)
     return merged(resource, labels, more=marks)
 
 

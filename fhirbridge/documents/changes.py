@@ -16,9 +16,11 @@ from fhirbridge.conversion.statements import Statement, combine, is_shared, pack
 from fhirbridge.conversion.update import update
 from fhirbridge.documents.withdrawal import restored_form, withdrawn_form
 from fhirbridge.fhir import references, wire
+from fhirbridge.fhir.bundles import resources_of
 from fhirbridge.jsontypes import Resource
 from fhirbridge.mapping.compiler import Mapping
 from fhirbridge.mapping.engine_made import bare
+from fhirbridge.mapping.model import Entry
 from fhirbridge.mapping.selecting import Points
 from fhirbridge.storage import document_resources as shelf
 from fhirbridge.storage import documents as store
@@ -33,13 +35,17 @@ Action = Literal["create", "update", "withdraw", "keep"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one resource. `current` is what is stored of it now."""
+    """What becomes of one resource. `current` is what is stored of it now.
+
+    `patient` is whose document made it, if no other document may make the same one.
+    """
 
     action: Action
     reference: str  # Type/id
     resource: Resource
     current: ResourceVersion | None
     content_class: str
+    patient: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,10 @@ def changes(
     session: Session, custodian_id: int, made: ToFhir, mapping: Mapping, source: Source
 ) -> ChangeSet:
     """What storing a document that this mapping converted would change."""
-    compare = _Comparison(session, custodian_id, mapping, source, made.entries, made.presentation)
+    patient = next((_reference(each) for each in resources_of(made.bundle, "Patient")), "")
+    compare = _Comparison(
+        session, custodian_id, mapping, source, made.entries, made.presentation, patient
+    )
     return compare.run(made.bundle)
 
 
@@ -82,6 +91,7 @@ class _Comparison:
     source: Source
     entries: MappingABC[str, str]  # Type/id -> entry
     presentation: Presentation
+    patient: str
     others: dict[int, dict[str, Statement]] = field(default_factory=dict)
 
     def run(self, bundle: Resource) -> ChangeSet:
@@ -133,7 +143,9 @@ class _Comparison:
         current = self._current(reference)
         if current is None or current.deleted:
             created = self.presentation.present(new, entry.content_class)
-            return Change("create", reference, created, current, entry.content_class)
+            return Change(
+                "create", reference, created, current, entry.content_class, self._whose(entry)
+            )
         template = self.mapping.compiled[own.entry].template
         stored = wire.parse(current.content)
         plain = restored_form(bare(stored))
@@ -142,7 +154,11 @@ class _Comparison:
             laid = _as_moved(laid, plain, new, base)
         laid = self._presented(laid, plain, entry.content_class)
         action: Action = "keep" if says_the_same(laid, stored) else "update"
-        return Change(action, reference, laid, current, entry.content_class)
+        return Change(action, reference, laid, current, entry.content_class, self._whose(entry))
+
+    def _whose(self, entry: Entry) -> str:
+        """The patient, for what only documents of this record make."""
+        return "" if is_shared(entry) else self.patient
 
     def _missing(self, reference: str, before: Statement | None) -> Iterator[Change]:
         """What becomes of a resource that the document no longer has."""
@@ -155,7 +171,8 @@ class _Comparison:
         document_id = self.source.document_id
         if not shelf.others_hold(self.session, self.custodian_id, document_id, reference):
             gone = self.presentation.present(withdrawn_form(stored), content_class)
-            yield Change("withdraw", reference, gone, current, content_class)
+            whose = self._whose(known.entry) if known is not None else ""
+            yield Change("withdraw", reference, gone, current, content_class, whose)
             return
         rest = self._others(reference, before)
         if before is None or known is None or not rest:

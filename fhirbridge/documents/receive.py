@@ -147,7 +147,9 @@ def write(session: Session, found: ChangeSet, circumstances: Circumstances) -> N
     for change in found.changes:
         if change.action == "keep":
             continue
-        labelled = replace(circumstances, content_class=change.content_class)
+        labelled = replace(
+            circumstances, content_class=change.content_class, patient=change.patient
+        )
         if change.current is None:
             resource_id = change.reference.partition("/")[2]
             version = resources.create(

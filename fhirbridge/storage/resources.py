@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from fhirbridge.clock import to_instant
-from fhirbridge.consent.classes import stored_class
+from fhirbridge.consent.classes import DIRECTORY, OTHER, stored_class
 from fhirbridge.fhir import wire
 from fhirbridge.fhir.compartments import patients_of
 from fhirbridge.jsontypes import Resource
@@ -69,6 +69,8 @@ class Circumstances:
 
     `zone` is for dates without one; `bases` are the URLs under which this server is known, so
     that absolute references to it count as local; `content_class` is what a mapping says.
+    `patient` is whose record it is part of, for what says nothing of a patient itself: the place
+    of a visit is no entry of a directory.
     """
 
     custodian_id: int
@@ -76,6 +78,7 @@ class Circumstances:
     zone: ZoneInfo
     bases: tuple[str, ...] = ()
     content_class: str = ""
+    patient: str = ""
 
 
 def read(
@@ -203,11 +206,7 @@ def _write(
     updated = max(now, current.updated) if current else now
     stamped = _stamped(resource, resource_id, version_id=version_id, updated=updated)
     patients = patients_of(stamped, bases=circumstances.bases)
-    labels = Labels(
-        circumstances.custodian_id,
-        patient_key_of(patients),
-        stored_class(stamped, circumstances.content_class),
-    )
+    labels = _labels(session, circumstances, stamped, patients, current=current)
     version = ResourceVersion(
         # A new resource is known by the number of its first version.
         key=current.key if current else seq,
@@ -232,6 +231,27 @@ def _write(
     return version
 
 
+def _labels(
+    session: Session,
+    circumstances: Circumstances,
+    resource: Resource,
+    patients: frozenset[str],
+    *,
+    current: ResourceVersion | None,
+) -> Labels:
+    """Whose a version is, and of which class. What belonged to a patient's record stays there."""
+    found = stored_class(resource, circumstances.content_class)
+    patient_key = patient_key_of(patients)
+    if found == DIRECTORY and not patients:
+        if circumstances.patient:
+            patient_key = key_of(circumstances.patient)
+            found = circumstances.content_class or OTHER
+        elif current is not None and current.patient_key > 0:
+            before = labels_of(session, current.key)
+            patient_key, found = before.patient_key, before.content_class
+    return Labels(circumstances.custodian_id, patient_key, found)
+
+
 def derive_again(session: Session, circumstances: Circumstances, version: ResourceVersion) -> None:
     """Rebuild what is made from a current version; its class may become stricter, never wider."""
     _clear(session, version.key)
@@ -239,6 +259,8 @@ def derive_again(session: Session, circumstances: Circumstances, version: Resour
         resource = wire.parse(version.content)
         labels = labels_of(session, version.key)
         content_class = stored_class(resource, labels.content_class)
+        if content_class == DIRECTORY and labels.patient_key:
+            content_class = labels.content_class or OTHER
         if content_class != labels.content_class:
             labels = replace(labels, content_class=content_class)
             point_to(session, version, labels)
