@@ -192,6 +192,8 @@ def _print(found: Delivery) -> None:
     click.echo(f"next      {word.next_by}: {word.next_step}")
     if row.state is DeliveryState.QUEUED:
         click.echo(f"next try  {to_instant(row.next_attempt_at)}")
+    if row.state is DeliveryState.NEEDS_PERSON and row.result:
+        click.echo(f"there     {', '.join(sorted(row.result.values()))}")
     if handoff.task_reference:
         click.echo(
             f"task      {handoff.task_reference}, version {handoff.task_version or 'not read'}"

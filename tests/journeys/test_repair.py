@@ -14,7 +14,9 @@ from fhirbridge.handoffs.worker import drain
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.workflow.words import DeliveryState
 from tests.journeys.conftest import QUICK, Ehr, case, register
+from tests.journeys.test_every_step import disturb
 from tests.journeys.test_handoff import settle
+from tests.unit.cli.running import run
 
 ORDER = {"status": "active", "intent": "order", "subject": {"display": "somebody"}}
 TASK = {"intent": "order", "for": {"display": "somebody"}}
@@ -77,6 +79,22 @@ def test_what_needs_a_person_is_never_sent_again_by_itself(bridge: Bridge, ehr: 
     assert lost.row.state is DeliveryState.NEEDS_PERSON
     assert len(ehr.holding("Organization", "evidence-Organization")) == 1
     assert [one.kind for one in view.list_alerts(bridge)] == ["delivery-needs-person"]
+
+
+def test_a_person_is_shown_what_is_known_to_be_there(
+    bridge: Bridge, ehr: Ehr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blind(bridge, ehr)
+    with monkeypatch.context() as patched:
+        disturb(patched, "lose", 2)
+        lost = settle(bridge, int(hand(bridge, case("shown"), "blind")))
+    monkeypatch.setenv("FHIRBRIDGE_DATABASE_URL", bridge.settings.database_url)
+
+    shown = run("outbox", "show", str(lost.row.id)).out.decode()
+
+    [there] = ehr.holding("Organization", "shown-Organization")
+    assert lost.row.state is DeliveryState.NEEDS_PERSON
+    assert f"there     Organization/{there['id']}\n" in shown
 
 
 def test_what_cannot_be_looked_up_does_not_count_as_a_partner_that_is_down(
