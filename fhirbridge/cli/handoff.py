@@ -56,7 +56,13 @@ def command() -> None:
     help="Only what we sent, or what came in.",
 )
 @click.option("--partner", default="", help="Only of this partner.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="How many at most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_cases(direction: str | None, partner: str, limit: int, as_json: bool) -> None:
     """List handoffs and referrals and who owes the next step."""

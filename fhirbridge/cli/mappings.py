@@ -23,7 +23,7 @@ def command() -> None:
 
 
 @command.command("check")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def check_command(as_json: bool) -> int:
     """Report every fault of the mapping files with file, line and rule."""
     settings = config.load()
@@ -42,7 +42,7 @@ def check_command(as_json: bool) -> int:
 
 @command.command("coverage")
 @KIND
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--carried", is_flag=True, help="Only the fields that are carried or in extensions.")
 def coverage_command(kind: documents.Kind | None, as_json: bool, carried: bool) -> int:
     """Show where each native field goes: element, extension, carrier, or excused with a reason."""
@@ -90,7 +90,7 @@ def _home(mapping: Mapping, path: str) -> str:
 
 @command.command("show")
 @KIND
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show_command(kind: documents.Kind | None, as_json: bool) -> int:
     """Print the rules as a table to read."""
     settings = config.load()

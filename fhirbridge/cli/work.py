@@ -19,7 +19,13 @@ from fhirbridge.jsontypes import JsonObject
 
 @click.command("work")
 @click.option("--once", is_flag=True, help="Deliver and follow what is due now, then end.")
-@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Attempts under way at once in this process.",
+)
 @click.option(
     "--per-partner",
     type=click.IntRange(1, 16),

@@ -61,6 +61,18 @@ class TestHelp:
         assert "..." not in listed
         assert ". " not in listed.strip()
 
+    @pytest.mark.parametrize("name", main.COMMANDS)
+    def test_every_option_says_what_it_is_for(self, name: str) -> None:
+        command = importlib.import_module(f"fhirbridge.cli.{name}").command
+        commands = [command, *getattr(command, "commands", {}).values()]
+
+        assert [
+            option.opts
+            for each in commands
+            for option in each.params
+            if isinstance(option, click.Option) and not option.help
+        ] == []
+
     def test_every_module_with_a_command_is_listed(self) -> None:
         folder = Path(main.__file__).parent
         modules = {
