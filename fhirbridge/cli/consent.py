@@ -47,6 +47,7 @@ def list_consents(patient: str, as_json: bool) -> None:
     bridge = bridges.build(config.load())
     try:
         found = held_consents.of_patient(bridge, patient_id(bridge, patient))
+        now = bridge.now()
     finally:
         bridge.close()
     if as_json:
@@ -56,7 +57,7 @@ def list_consents(patient: str, as_json: bool) -> None:
             (
                 one.consent.reference,
                 one.consent.kind,
-                one.consent.status,
+                one.state(now),
                 _ORIGINS[one.consent.origin],
                 to_instant(one.consent.starts_at) if one.consent.starts_at else "",
                 to_instant(one.consent.ends_at) if one.consent.ends_at else "",

@@ -1,6 +1,7 @@
 """The consents of a patient as decisions read them, with what people noted about them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from fhirbridge.bridge import Bridge
 from fhirbridge.clock import to_instant
@@ -18,6 +19,12 @@ class Held:
 
     consent: WrittenConsent
     marks: tuple[Mark, ...]
+
+    def state(self, at: datetime) -> str:
+        """Its R4 status, or what has come since: `revoked`, or `ended` with its event."""
+        if self.consent.ends_at is None or self.consent.ends_at > at:
+            return self.consent.status
+        return "revoked" if any(one.kind == "revoked" for one in self.marks) else "ended"
 
     def to_json(self) -> JsonObject:
         """The consent for programs."""

@@ -95,6 +95,8 @@ def test_a_second_revocation_reports_the_first(bridge: Bridge, patient: str) -> 
     again = json.loads(run("consent", "revoke", consent, "--json").output)
 
     assert again["effectiveAt"] == first["effectiveAt"]
+    rows = run("consent", "list", "--patient", patient).output.splitlines()
+    assert ["revoked" in row for row in rows if row.startswith(consent)] == [True]
     assert json.loads(run("audit", "check", "--json").output)["rows"] == 1
 
 
