@@ -35,7 +35,11 @@ def continuity_of(bridge: Bridge, session: Session, handoff: HandoffRow) -> Cont
     """Read it from the attended Appointments here and what the handoff knows of the partner's."""
     first = first_attended(handoff.details)
     patient = str(handoff.details.get("patientHere") or "")
-    theirs = handoff.details.get("visits") or {}
+    theirs = {  # of all to whom the client was referred
+        place
+        for one in handoffs.of_patient(session, bridge.custodian.id, handoff.patient_key)
+        for place in one.details.get("visits") or {}
+    }
     attended = [
         one.start
         for one in (visits_of(bridge, session, patient) if patient else [])

@@ -90,6 +90,14 @@ def list_rows(
     return [_row(row) for row in session.execute(query.limit(limit))]
 
 
+def of_patient(session: Session, custodian_id: int, patient_key: int) -> list[HandoffRow]:
+    """All handoffs and referrals of a patient."""
+    query = sa.select(handoffs).where(
+        handoffs.c.custodian_id == custodian_id, handoffs.c.patient_key == patient_key
+    )
+    return [_row(row) for row in session.execute(query.order_by(handoffs.c.id))]
+
+
 def note_version(
     session: Session, custodian_id: int, handoff_id: str, *, version: int, now: datetime
 ) -> None:

@@ -5,7 +5,7 @@ Source: domain.md 4.4 (Appointment column of vocabulary 3); design.md section 10
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from fhirbridge.jsontypes import Json, JsonObject, Resource
 from fhirbridge.workflow.words import ReferralState, Word
@@ -91,7 +91,7 @@ def first_attended(details: JsonObject) -> str:
     """When the first attended visit began, "" if none is known."""
     entered = str(details.get("visitEntered") or "")
     starts = [one.start for one in visits_in(details) if one.is_attended and one.start]
-    return min([*starts, *([entered] if entered else [])], default="")
+    return min([*starts, *([entered] if entered else [])], key=_at, default="")
 
 
 def is_expected(details: JsonObject) -> bool:
@@ -119,8 +119,9 @@ def is_settled(details: JsonObject) -> bool:
 def missed_in_a_row(visits: Iterable[Visit], *, before: datetime) -> int:
     """How many of the latest visits were missed one after the other."""
     count = 0
-    for one in sorted(visits, key=lambda one: one.start, reverse=True):
-        if not one.start or datetime.fromisoformat(one.start) > before:
+    dated = [one for one in visits if one.start]
+    for one in sorted(dated, key=lambda one: _at(one.start), reverse=True):
+        if _at(one.start) > before:
             continue
         if one.status == "noshow":
             count += 1
@@ -130,11 +131,14 @@ def missed_in_a_row(visits: Iterable[Visit], *, before: datetime) -> int:
 
 
 def days_between(last: str, first: str) -> int | None:
-    """Whole days between two instants or dates, None if one is missing."""
+    """Days between two instants, as the calendar counts where the earlier one was; None if one is
+    missing."""
     if not last or not first:
         return None
-    return (_day(first) - _day(last)).days
+    began = _at(last)
+    return (_at(first).astimezone(began.tzinfo).date() - began.date()).days
 
 
-def _day(text: str) -> date:
-    return date.fromisoformat(text[:10])
+def _at(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

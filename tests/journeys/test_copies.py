@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fhirbridge.documents.outgoing import Receiving
 from fhirbridge.documents.stored import prepare_as
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs import partners, referrals
+from fhirbridge.handoffs.answer import Answer, answer
 from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.notify import notify
 from fhirbridge.handoffs.send import hand_over
@@ -35,14 +37,14 @@ def bridge(tmp_path: Path) -> Iterator[Bridge]:
     built.close()
 
 
-def hand(bridge: Bridge, version: int = 2, **said: Any) -> str:
+def hand(bridge: Bridge, version: int = 2, *, to: str = "ehr", **said: Any) -> str:
     """Hand a version of the referral over; the partner holds its Task as Task/t."""
     document = {**json.loads(DOCUMENT.read_bytes()), "version": version, **said}
     document["updatedAt"] = f"2026-03-{version:02}T12:00:00Z"
     prepared = prepare_as(bridge, "referral", document)
-    handoff_id = hand_over(bridge, "ehr", Receiving(bridge, prepared)).handoff_id
+    handoff_id = hand_over(bridge, to, Receiving(bridge, prepared)).handoff_id
     with bridge.database.transaction() as session:
-        handoff_keys.note(session, bridge.custodian.id, handoff_id, ["ehr Task/t"])
+        handoff_keys.note(session, bridge.custodian.id, handoff_id, [f"{to} Task/t"])
     settle(bridge)
     return handoff_id
 
@@ -175,6 +177,31 @@ def test_what_was_written_after_an_impossible_word_is_looked_at_for_itself(bridg
         "completed",
     )
     assert [one.code for one in referrals.list_set_aside(bridge)] == ["impossible-move"]
+
+
+def test_the_last_visit_in_the_program_is_none_at_another_receiver(bridge: Bridge) -> None:
+    with bridge.database.transaction() as session:
+        partners.save(session, bridge, Partner("clinic", "http://127.0.0.1:9/fhir"))
+    first = hand(bridge)
+    second = hand(bridge, to="clinic")
+    patient = referrals.show(bridge, first).handoff.details["patientHere"]
+    session_attended = {
+        "resourceType": "Appointment",
+        "status": "fulfilled",
+        "start": "2026-03-02T18:00:00-06:00",
+        "participant": [{"actor": {"reference": patient}, "status": "accepted"}],
+    }
+    with bridge.database.transaction() as session:
+        resources.create(session, circumstances(bridge), session_attended, resource_id="s")
+    for handoff_id, day in ((first, 9), (second, 12)):
+        answer(bridge, handoff_id, Answer("accept", heard="phone"))
+        visit = datetime(2026, 3, day, 2, tzinfo=UTC)
+        answer(bridge, handoff_id, Answer("schedule", start=visit, heard="phone"))
+        answer(bridge, handoff_id, Answer("start", heard="phone"))
+
+    shown = [referrals.show(bridge, one).to_json() for one in (first, second)]
+
+    assert [one["daysBetween"] for one in shown] == [6, 9]
 
 
 class TestOutOfOrder:

@@ -14,7 +14,13 @@ from fhirbridge.workflow.clocks import (
     load_clocks,
     ringing,
 )
-from fhirbridge.workflow.visits import Visit, days_between, is_closed, missed_in_a_row
+from fhirbridge.workflow.visits import (
+    Visit,
+    days_between,
+    first_attended,
+    is_closed,
+    missed_in_a_row,
+)
 from fhirbridge.workflow.words import ReferralState
 
 DENVER = ZoneInfo("America/Denver")
@@ -92,6 +98,16 @@ def test_missed_sessions_count_until_one_that_was_attended() -> None:
     assert missed_in_a_row(sessions, before=now) == 2
     assert missed_in_a_row(sessions[:2], before=now) == 1
     assert days_between("2026-03-02T15:00:00Z", "2026-03-09T15:00:00Z") == 7
+
+
+def test_days_between_are_counted_where_the_program_is() -> None:
+    entered = {"visitEntered": "2026-03-09T23:30:00-06:00"}
+    came = {"status": "fulfilled", "start": "2026-03-10T05:00:00Z"}
+
+    first = first_attended({**entered, "visits": {"Appointment/1": came}})
+
+    assert first == "2026-03-10T05:00:00Z"
+    assert days_between("2026-03-02T18:00:00-06:00", first) == 7
 
 
 def test_done_needs_a_visit_or_a_reason() -> None:
