@@ -23,7 +23,7 @@ _TYPES = ("Task", "Appointment")
 _AT_ONCE = 50
 
 
-def read_feed(bridge: Bridge) -> list[Taken] | None:
+def read_feed(bridge: Bridge, *, at_most: int = _AT_ONCE) -> list[Taken] | None:
     """Take in the next versions; None if there are none. One process at a time has a version."""
     custodian_id = bridge.custodian.id
     with bridge.database.read() as session:
@@ -32,7 +32,7 @@ def read_feed(bridge: Bridge) -> list[Taken] | None:
             return None
     with bridge.database.transaction() as session:
         known = changes.position(session, custodian_id, READER)
-        found = changes.after(session, custodian_id, known, types=_TYPES, limit=_AT_ONCE)
+        found = changes.after(session, custodian_id, known, types=_TYPES, limit=at_most)
         if not found or not changes.advance(
             session, custodian_id, READER, known=known, seq=found[-1].seq
         ):
@@ -47,6 +47,22 @@ def read_feed(bridge: Bridge) -> list[Taken] | None:
         for patient in sorted(patients):
             engagement.look(bridge, session, patient)
         return taken
+
+
+def skip_next(bridge: Bridge) -> bool:
+    """Set the next version aside, which a fault of ours keeps from being taken in; False if there
+    is none. Those after it are not kept waiting."""
+    custodian_id = bridge.custodian.id
+    with bridge.database.transaction() as session:
+        known = changes.position(session, custodian_id, READER)
+        found = changes.after(session, custodian_id, known, types=_TYPES, limit=1)
+        if not found or not changes.advance(
+            session, custodian_id, READER, known=known, seq=found[0].seq
+        ):
+            return False
+        event = Event(wire.parse(found[0].content), "rest", "ours")
+        reason = "A fault of ours kept it from being taken in; the log has its place."
+        return set_aside(bridge, session, event, code="fault-of-ours", reason=reason)
 
 
 def _take_version(bridge: Bridge, session: Session, version: ResourceVersion) -> Iterator[Taken]:

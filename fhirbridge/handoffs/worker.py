@@ -11,10 +11,11 @@ from datetime import datetime
 
 from fhirbridge import telemetry
 from fhirbridge.bridge import Bridge
+from fhirbridge.errors import InvalidContent
 from fhirbridge.handoffs.alarms import ring_next
 from fhirbridge.handoffs.deliver import Attempted, attempt
 from fhirbridge.handoffs.expiry import expire
-from fhirbridge.handoffs.feed import read_feed
+from fhirbridge.handoffs.feed import read_feed, skip_next
 from fhirbridge.handoffs.follow import CLOSED, Followed, follow_next
 from fhirbridge.handoffs.subscribe import renew_next
 from fhirbridge.handoffs.withdrawing import tell_next
@@ -23,6 +24,9 @@ from fhirbridge.storage import handoffs, outbox
 _IDLE_SECONDS = 1.0  # other processes enqueue without telling us
 _SKIPPED_SECONDS = 0.2
 _AFTER_FAULT_SECONDS = 5.0
+
+# Of the code and of what it reads. Those of the database are over by themselves.
+_FAULTS = (LookupError, TypeError, ValueError, AttributeError, AssertionError, InvalidContent)
 
 Heard = Callable[[Attempted | Followed], None]
 
@@ -71,7 +75,19 @@ def _look(bridge: Bridge, heard: Heard, *, due_by: datetime | None = None) -> bo
 def _attend(bridge: Bridge) -> bool:
     """Take in what partners wrote here, let a clock ring, end what is too old: all without asking
     anybody, so that nobody who is slow to answer delays it. False if there was nothing to do."""
-    return any((read_feed(bridge), ring_next(bridge), expire(bridge)))
+    return any((_take_in(bridge), ring_next(bridge), expire(bridge)))
+
+
+def _take_in(bridge: Bridge) -> bool:
+    """Take in what partners wrote; what a fault of ours makes impossible is set aside alone."""
+    try:
+        return bool(read_feed(bridge))
+    except _FAULTS as exc:
+        telemetry.unexpected(exc, "Taking in what partners wrote")
+    try:
+        return read_feed(bridge, at_most=1) is not None
+    except _FAULTS:
+        return skip_next(bridge)
 
 
 def work(

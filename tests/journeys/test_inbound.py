@@ -16,14 +16,17 @@ from fhirbridge.documents.stored import find, page
 from fhirbridge.documents.taking import keep
 from fhirbridge.errors import Conflict, InvalidContent
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs import inbound, partners, referrals
+from fhirbridge.handoffs import feed, inbound, partners, referrals
 from fhirbridge.handoffs.answer import Answer, answer
+from fhirbridge.handoffs.events import Event, Taken
 from fhirbridge.handoffs.feed import read_feed
+from fhirbridge.handoffs.worker import drain
 from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.http import Answer as Answered
 from fhirbridge.partners.http import PartnerSession
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.verdict import relative
+from fhirbridge.storage.session import Session
 from fhirbridge.web.app import create_app
 from tests.served import Server
 
@@ -210,6 +213,27 @@ def test_the_ehr_sees_every_answer_in_task_and_appointment(bridge: Bridge, shape
     assert done["output"][0]["valueReference"]["reference"] == booked.appointment
     assert ask(bridge, "GET", *order.split("/")) == before
     assert referrals.show(bridge, handoff_id).to_json()["done"]
+
+
+def test_one_task_that_we_cannot_take_in_keeps_no_other_waiting(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [ask(bridge, "POST", body=referral_bundle("base")) for _ in range(3)]
+    broken = relative(answers[1]["entry"][3]["response"]["location"])
+    real = feed.route
+
+    def route(bridge: Bridge, session: Session, event: Event) -> Iterator[Taken]:
+        if event.reference == broken:
+            raise KeyError("a fault of ours")
+        yield from real(bridge, session, event)
+
+    monkeypatch.setattr(feed, "route", route)
+
+    drain(bridge)
+
+    kept = referrals.list_set_aside(bridge)
+    assert [(one.code, one.reference) for one in kept] == [("fault-of-ours", broken)]
+    assert len(referrals.list_cases(bridge, direction="inbound")) == 2
 
 
 def test_a_missed_visit_stays_missed_when_another_is_booked(bridge: Bridge) -> None:
