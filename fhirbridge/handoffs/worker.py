@@ -75,7 +75,7 @@ def _look(bridge: Bridge, heard: Heard, *, due_by: datetime | None = None) -> bo
 def _attend(bridge: Bridge) -> bool:
     """Take in what partners wrote here, let a clock ring, end what is too old: all without asking
     anybody, so that nobody who is slow to answer delays it. False if there was nothing to do."""
-    return any((_take_in(bridge), ring_next(bridge), expire(bridge)))
+    return any([step(bridge) for step in (_take_in, ring_next, expire)])
 
 
 def _take_in(bridge: Bridge) -> bool:
@@ -146,13 +146,16 @@ def _follow_until(bridge: Bridge, stop: threading.Event, heard: Heard) -> None:
 
 def _attend_until(bridge: Bridge, stop: threading.Event) -> None:
     while not stop.is_set():
-        try:
-            is_busy = _attend(bridge)
-        except Exception as exc:  # as above
-            telemetry.unexpected(exc, "Taking in what partners wrote")
+        is_busy, has_failed = False, False
+        for step in (_take_in, ring_next, expire):
+            try:
+                is_busy = bool(step(bridge)) or is_busy
+            except Exception as exc:  # as above; it does not keep us from the others
+                telemetry.unexpected(exc, "Attending to handoffs")
+                has_failed = True
+        if has_failed:
             stop.wait(_AFTER_FAULT_SECONDS)
-            continue
-        if not is_busy:
+        elif not is_busy:
             stop.wait(_IDLE_SECONDS)
 
 
