@@ -36,6 +36,7 @@ from fhirbridge.disclosure.caller import OWN
 from fhirbridge.documents.stored import accept
 from fhirbridge.interactions.answering import answer
 from fhirbridge.interactions.messages import FhirRequest, parse_query
+from fhirbridge.native.documents import KINDS, OWN_IDS, Kind
 from fhirbridge.web.app import create_app
 from tests.callers import Clock, System, register
 from tests.served import Server
@@ -86,18 +87,19 @@ class Store:
         return found
 
 
-def document(**changes: Any) -> dict[str, Any]:
-    text = (ROOT / "fixtures/enrollment/maximal/native.json").read_bytes()
+def document(kind: Kind, **changes: Any) -> dict[str, Any]:
+    text = (ROOT / f"fixtures/{kind}/maximal/native.json").read_bytes()
     return {**json.loads(text), **changes}
 
 
 def show(store: Store, *, labels: bool) -> None:
     """What both stores have: a record of which the clinic may see a part."""
-    given = document()
-    for consent in given["consents"]:
-        if consent["type"] == "tpo":
-            consent["infoScope"] = list(CLASSES) if labels else PERMITTED
-    accept(store.bridge, "enrollment", given)
+    for kind in KINDS:
+        given = document(kind)
+        for consent in given["consents"]:
+            if consent["type"] == "tpo":
+                consent["infoScope"] = list(CLASSES) if labels else PERMITTED
+        accept(store.bridge, kind, given)
     if not labels:
         return
     patient = next(each for each in store.everything() if each["resourceType"] == "Patient")
@@ -117,11 +119,15 @@ def show(store: Store, *, labels: bool) -> None:
 
 def hide(store: Store, *, labels: bool) -> None:
     """What only one has: another patient, hidden resources, and hidden elements of shown ones."""
-    other = document(recordId="hidden-1", enrollmentId="hidden-1")
     ended = {"status": "revoked", "revokedAt": "2026-03-01T12:00:00-06:00"}
-    other["consents"] = [{**each, **ended} for each in other["consents"]]
-    other["patient"] = {**other["patient"], "mrn": "HIDDEN-1", "priorMrns": []}
-    accept(store.bridge, "enrollment", other)
+    for kind in KINDS:
+        name = f"hidden-{kind}"
+        of = {"enrollmentId": "hidden-enrollment", OWN_IDS[kind]: name}
+        other = document(kind, recordId=name)
+        other |= {key: value for key, value in of.items() if key in other}
+        other["consents"] = [{**each, **ended} for each in other["consents"]]
+        other["patient"] = {**other["patient"], "mrn": "HIDDEN-1", "priorMrns": []}
+        accept(store.bridge, kind, other)
     known = store.everything()
     theirs = {each["id"] for each in known if _is_about(each, "HIDDEN-1")}
     patient = next(
