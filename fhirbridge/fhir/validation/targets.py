@@ -3,6 +3,7 @@
 Source: R4 references.html, invariant ref-1
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from fhirbridge.fhir import references
@@ -11,6 +12,7 @@ from fhirbridge.fhir.primitives import MAX_TEXT, PRIMITIVES
 from fhirbridge.fhir.validation.findings import Checker, Findings, Path
 from fhirbridge.jsontypes import Json, JsonObject
 
+_LIKE_RELATIVE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}", re.ASCII)
 _is_string = PRIMITIVES["string"].accepts
 
 
@@ -68,8 +70,11 @@ def _check_target(value: JsonObject, targets: frozenset[str], path: Path, found:
             _refuse(targets, path, found)
         return
     reference = references.parse(text)
-    if reference.kind in ("relative", "conditional") and reference.resource_type not in targets:
+    is_of_type = reference.kind in ("relative", "conditional")
+    if is_of_type and reference.resource_type not in targets:
         _refuse(targets, path, found)
+    elif reference.kind == "unknown" and _LIKE_RELATIVE.fullmatch(text):
+        _refuse(targets, path, found)  # its type is none of R4, such as Patinet/1
 
 
 def _check_declared(
