@@ -52,7 +52,7 @@ def test_every_module_and_data_file_of_the_package_is_in_it(wheel: Path) -> None
     files = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "fhirbridge").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and "__pycache__" not in path.parts
     }
 
     assert files <= names(wheel)
