@@ -34,6 +34,7 @@ def test_what_is_not_said_of_a_known_partner_stays() -> None:
         "coveredEntity": False,
     }
     assert known["followSeconds"] == 60
+    assert (known["maxAgeHours"], known["timeoutSeconds"], known["headers"]) == (12, 90, [])
     assert (
         "is tried       12 hours, 90 s a request" in run("partner", "show", "hospital").out.decode()
     )
