@@ -97,8 +97,8 @@ def try_look_up(client: PartnerClient, capability: Resource, *, base: str) -> Pr
         shown.conditional_create = again == first
         if not shown.look_up:
             shown.words = (
-                "The partner took the test Task and does not show it to us by its identifier: a "
-                "lost answer would have to be settled by a person."
+                "The partner took the test Task and does not show it to us by its identifier: it "
+                "may have stayed there, and a lost answer would have to be settled by a person."
             )
     finally:
         if shown.look_up:
