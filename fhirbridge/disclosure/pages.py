@@ -53,7 +53,9 @@ def run(
     gate = asking(gate, query)
     asked = _Asked(session, gate, query, scope_of(session, gate, query, memory))
     if query.count == 0 or query.summary == "count":
-        return SearchPage((), asked.count(), "")
+        counted = asked.counted()
+        trail.note(session, counted or (), by=gate)  # a number tells of each of them
+        return SearchPage((), None if counted is None else len(counted), "")
     found, following = asked.page()
     page = SearchPage(tuple(hit.shown for hit in found), None, following)
     if not following and not query.cursor:
@@ -99,8 +101,13 @@ class _Asked:
 
     def count(self) -> int | None:
         """How many matches leave; None above MAX_COUNTED."""
-        counted = sum(1 for _ in islice(self.every(), MAX_COUNTED + 1))
-        return counted if counted <= MAX_COUNTED else None
+        counted = self.counted()
+        return None if counted is None else len(counted)
+
+    def counted(self) -> list[ResourceVersion] | None:
+        """The matches that leave, as they are stored; None above MAX_COUNTED."""
+        found = [hit.stored for hit in islice(self.every(), MAX_COUNTED + 1)]
+        return found if len(found) <= MAX_COUNTED else None
 
     def every(self) -> Iterator[Hit]:
         """All matches that leave, in the order in which the database has them."""

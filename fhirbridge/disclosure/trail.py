@@ -76,6 +76,14 @@ class Trail:
         """The consents by which something leaves."""
         return tuple(sorted(frozenset().union(*self._consents.values())))
 
+    @property
+    def grounds(self) -> str:
+        """By what something leaves: the consents, and an exception to the need for one."""
+        named = list(self.consents)
+        if self._emergencies:
+            named.append("a medical emergency")
+        return ", ".join(named) or "an exception to the need for consent"
+
     def manifest(self, session: Session) -> str:
         """What the receiver is told of what stays of the patients it was shown; "" for nothing."""
         policy = self._gate.place.policy

@@ -21,6 +21,8 @@ from fhirbridge.storage import audit
 
 # The short statement of 42 CFR 2.32 travels with every answer about a patient.
 NOTICE_HEADER = "Redisclosure-Notice"
+# By what it leaves: the consents, or an exception (42 CFR 2.32(b), 2.51).
+GROUNDS_HEADER = "Disclosed-Under"
 # What stays of the same patients, if the policy lets it be told.
 WITHHELD_HEADER = "Withheld"
 _NOT_AUDITED = frozenset({"capabilities"})
@@ -58,11 +60,16 @@ def _write(bridge: Bridge, trail: Trail, status: int) -> None:
 
 
 def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -> FhirResponse:
-    headers = {**response.headers, NOTICE_HEADER: policy.notice.short}
+    headers = {
+        **response.headers,
+        NOTICE_HEADER: policy.notice.short,
+        GROUNDS_HEADER: trail.grounds,
+    }
     if stays:
         headers[WITHHELD_HEADER] = stays
     bundle = response.resource
-    if not isinstance(bundle, dict) or bundle.get("type") != "searchset":
+    is_page = isinstance(bundle, dict) and bundle.get("type") == "searchset"
+    if not is_page or not (response.entries or bundle.get("entry")):  # or no more than a number
         return replace(response, headers=headers)
     told = bundles.search_entry(
         to_outcome([Issue("informational", _told(trail, policy, stays), severity="information")]),
@@ -77,6 +84,5 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -
 
 def _told(trail: Trail, policy: Policy, stays: str) -> str:
     """The notice, by which consents it leaves, and what stays. Source: 42 CFR 2.32"""
-    named = ", ".join(trail.consents) or "an exception to the need for consent"
-    told = f"{policy.notice.long} Disclosed under {named}."
+    told = f"{policy.notice.long} Disclosed under {trail.grounds}."
     return f"{told} Withheld: {stays}" if stays else told

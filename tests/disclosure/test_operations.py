@@ -112,6 +112,17 @@ def test_every_disclosure_is_accounted_for(record: Store) -> None:
     assert audits.breach(record.bridge, since=start, recipient="stranger") == []
 
 
+@pytest.mark.parametrize("only", ["_summary=count", "_count=0"])
+def test_a_number_of_matches_is_a_disclosure_too(record: Store, only: str) -> None:
+    found = record.get(f"MedicationRequest?status=active&{only}")
+    record.get(f"MedicationRequest?status=stopped&{only}")
+
+    [told] = audits.accounting(record.bridge, "p1")
+    assert (found.body["total"], told.resources) == (1, {"MedicationRequest": 1})
+    assert "entry" not in found.body
+    assert found.headers["Disclosed-Under"] == "Consent/c1"
+
+
 def test_what_a_write_shows_is_a_disclosure_too(record: Store) -> None:
     identified = {**MEDICATION, "identifier": [{"system": "urn:m", "value": "1"}]}
     record.put(identified)

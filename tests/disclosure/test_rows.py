@@ -189,6 +189,8 @@ def row_7_the_scope_goes_with_it(world: World) -> None:
     sent = _sent(world, patient)
 
     assert f"Consent/{consent_id}" in found["resource"]["issue"][0]["diagnostics"]
+    read = world.get(f"MedicationRequest/m-{patient}")
+    assert read.headers["Disclosed-Under"] == f"Consent/{consent_id}"
     notes = [each["text"] for each in _of(sent, "Task")["note"]]
     assert f"under Consent/{consent_id}; information: " in notes[-1]
     assert _of(sent, "Consent")["id"] == consent_id
@@ -302,7 +304,8 @@ def row_14_emergencies(world: World) -> None:
     assert not world.sees(patient, replace(doctor, reason=""))
     assert not world.sees(patient, replace(doctor, actor=""))
     assert not world.sees(patient, caller(PAYER, purpose="BTG", reason="x", actor="y"))
-    assert world.sees(patient, doctor)
+    opened = world.get(f"MedicationRequest/m-{patient}", doctor)
+    assert (opened.status, opened.headers["Disclosed-Under"]) == (200, "a medical emergency")
     waiting = [each for each in audits.unreviewed(world.bridge) if each.recipient]
     assert {(each.actor, each.reason) for each in waiting} == {(doctor.actor, doctor.reason)}
     assert audits.accounting(world.bridge, patient)[0].is_emergency
