@@ -80,7 +80,7 @@ def list_cases(direction: str | None, partner: str, limit: int, as_json: bool) -
             (
                 one.handoff.id,
                 one.direction,
-                one.handoff.partner or "-",
+                one.handoff.partner or one.asked_by or "-",
                 f"{one.handoff.kind} {one.handoff.record_id}".rstrip(),
                 one.word.text,
                 one.word.next_by,
@@ -103,7 +103,7 @@ def show(handoff: str, document: bool, as_json: bool) -> None:
     bridge = bridges.build(config.load())
     try:
         if document:
-            made = inbound.document_of(bridge, handoff)
+            made = inbound.document_of(bridge, resolve(bridge, handoff))
             output.print_issues(made.issues)
             output.print_json(made.document)
             return
@@ -119,6 +119,8 @@ def show(handoff: str, document: bool, as_json: bool) -> None:
     click.echo(f"document  {row.kind} {row.record_id}, version {row.document_version}")
     if row.partner:
         click.echo(f"partner   {row.partner}")
+    elif found.asked_by:
+        click.echo(f"asked by  {found.asked_by}")
     click.echo(f"task      {shown['task'] or '-'}, order {shown['order'] or '-'}")
     click.echo(f"status    {found.word.text}")
     click.echo(f"next      {found.word.next_by}: {found.word.next_step}")

@@ -75,7 +75,7 @@ def recognise(bridge: Bridge, session: Session, event: Event) -> Taken | None:
         1,
         event.partner or _partner_of(bridge, session, task, writer),
         patient_key_of({patient_reference}),
-        reading.state.value,
+        ReferralState.SENT.value,  # nobody here has seen it, whatever its sender calls that
         now,
         now,
         details={
@@ -98,8 +98,8 @@ def recognise(bridge: Bridge, session: Session, event: Event) -> Taken | None:
         identity,
         [event.reference, f"order {order_reference}", *tokens(task)],
     )
-    alarms.wind(bridge, session, row, state=reading.state, details=row.details)
-    return Taken(identity, "moved", reading.state)
+    alarms.wind(bridge, session, row, state=ReferralState.SENT, details=row.details)
+    return Taken(identity, "moved", ReferralState.SENT)
 
 
 def profile_of(task: Resource) -> Profile:

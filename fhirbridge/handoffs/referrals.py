@@ -38,6 +38,11 @@ class Case:
         return str(self.handoff.details.get("direction") or "outbound")
 
     @property
+    def asked_by(self) -> str:
+        """The organization whose client sent it to us; "" for what goes out, or if unknown."""
+        return str((self.handoff.details.get("askedBy") or {}).get("name") or "")
+
+    @property
     def word(self) -> Word:
         """Where it stands, and who owes the next step: sender and receiver as in the referral."""
         state = ReferralState(self.handoff.status)
@@ -59,6 +64,7 @@ class Case:
             "direction": self.direction,
             "kind": row.kind,
             "partner": row.partner or None,
+            "askedBy": self.asked_by or None,
             "state": row.status,
             "word": word.text,
             "nextStepBy": word.next_by,

@@ -143,6 +143,7 @@ _CASE: Mapping[str, JsonObject] = {
     "direction": word("outbound", "inbound"),
     "kind": TEXT,
     "partner": maybe(TEXT),
+    "askedBy": {**maybe(TEXT), "description": "The organization whose client sent it to us."},
     "state": TEXT,
     "word": TEXT,
     "nextStepBy": TEXT,

@@ -273,6 +273,7 @@ def test_who_wrote_the_request_moves_it_in_whoevers_name_it_is(store: Store) -> 
 
     assert (refused.status, moved.status) == (403, 200)
     assert case.handoff.partner == "ehr"  # known by whose client it was
+    assert case.to_json()["askedBy"] == "Springfield Example Clinic"
     assert state(store, case) == "cancelled"
 
 

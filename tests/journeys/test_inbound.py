@@ -255,6 +255,23 @@ def test_a_missed_visit_stays_missed_when_another_is_booked(bridge: Bridge) -> N
     assert [one["result"] for one in events] == ["moved"] * 4
 
 
+def test_what_came_was_not_seen_whatever_its_sender_calls_that(bridge: Bridge) -> None:
+    """BSeR's Tasks are `received` when they are sent, and not all claim its profile."""
+    body = referral_bundle("base")
+    body["entry"][3]["resource"]["status"] = "received"
+    ask(bridge, "POST", body=body)
+    read_feed(bridge)
+    [case] = referrals.list_cases(bridge, direction="inbound")
+
+    answer(bridge, case.handoff.id, Answer("receive"))
+    while read_feed(bridge):
+        pass
+
+    assert case.word.text == "Delivered, not seen yet"
+    assert referrals.show(bridge, case.handoff.id).word.text == "Seen"
+    assert referrals.list_set_aside(bridge) == []
+
+
 @pytest.mark.parametrize("shape", list(PROFILES))
 def test_having_seen_it_is_known_here_in_every_shape(bridge: Bridge, shape: str) -> None:
     """BSeR and Gravity have one word for sent and seen."""
