@@ -15,6 +15,7 @@ from fhirbridge.fhir import bundles, wire
 from fhirbridge.fhir.differences import differences
 from fhirbridge.handoffs import partners, places, send, view
 from fhirbridge.handoffs.endings import end_alert_of
+from fhirbridge.handoffs.rounds import was_kept_back
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.client import unreachable
 from fhirbridge.partners.http import Answer
@@ -123,10 +124,14 @@ def retry(
     """Send a delivery again as it is today.
 
     What needs a person is only sent `anyway`, and then without asking the partner first. Raises
-    Conflict without it, NotFound for an unknown delivery.
+    Conflict without it, and for what was withdrawn; NotFound for an unknown delivery.
     """
     made = replay(bridge, reference, remake)
     row = made.delivery.row
+    with bridge.database.read() as session:
+        if was_kept_back(session, bridge, made.delivery.handoff):
+            words = "It was withdrawn before it was sent. Hand its document over anew."
+            raise Conflict(Issue("conflict", words))
     if row.state is DeliveryState.NEEDS_PERSON and not anyway:
         raise Conflict(
             Issue(

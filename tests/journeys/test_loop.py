@@ -9,7 +9,7 @@ import pytest
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import Conflict
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs import closing, partners, referrals, releasing
+from fhirbridge.handoffs import closing, partners, referrals, releasing, repair
 from fhirbridge.handoffs.answer import Answer, answer
 from fhirbridge.handoffs.feed import read_feed
 from fhirbridge.handoffs.follow import follow, follow_next
@@ -398,6 +398,25 @@ class TestWithdrawing:
         assert (done.state, shown.handoff.status) == (S.CANCELLED, "cancelled")
         assert (shown.word.text, shown.to_json()["done"]) == ("Withdrawn", True)
         assert ehr.holding("ServiceRequest", "kept-back-ServiceRequest") == []
+
+    def test_what_was_not_sent_and_is_handed_over_after_all_is_followed(
+        self, bridge: Bridge, ehr: Ehr
+    ) -> None:
+        outgoing = case("after-all")
+        first = hand_over(bridge, EHR, lambda _session: outgoing)
+        answer(bridge, first.handoff_id, Answer("withdraw", by="ana"))
+
+        with pytest.raises(Conflict, match="was withdrawn"):
+            repair.retry(bridge, str(first.outbox_id), lambda _handoff: outgoing)
+        receipt = hand_over(bridge, EHR, lambda _session: outgoing)
+        task = ehr.get(str(settle(bridge, receipt.outbox_id).handoff.task_reference))
+        ehr.put({**task, "status": "accepted"})
+        follow(bridge, receipt.handoff_id)
+
+        assert (first.handoff_id == receipt.handoff_id, receipt.is_new) == (False, True)
+        assert state_of(bridge, receipt.handoff_id) == "accepted"
+        assert state_of(bridge, first.handoff_id) == "cancelled"
+        assert hand_over(bridge, EHR, lambda _session: outgoing).is_new is False
 
     def test_where_either_cancels_the_task_is_cancelled(self, bridge: Bridge, ehr: Ehr) -> None:
         with bridge.database.transaction() as session:
