@@ -21,6 +21,7 @@ from fhirbridge.handoffs import partners, send
 from fhirbridge.handoffs.probe import probe
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.credentials import read_key
+from fhirbridge.partners.pace import FASTEST
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.rungs import differences, rungs
 from fhirbridge.workflow.clocks import calendar_of
@@ -57,7 +58,7 @@ command.add_command(partner_subscription.unsubscribe)
 @click.option("--covered-entity/--no-covered-entity", help="HIPAA binds the organization.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="With each request.")
 @click.option(
-    "--rate", type=click.FloatRange(0), default=0.0, help="Requests a second; 0: no limit."
+    "--rate", type=click.FloatRange(0, FASTEST), default=0.0, help="Requests a second; 0: no limit."
 )
 @click.option(
     "--timeout-seconds",

@@ -4,6 +4,10 @@ import threading
 import time
 
 
+FASTEST = 1000.0  # requests a second; who says more means no limit
+_LONGEST_SECONDS = 3600.0
+
+
 class Paces:
     """Who may ask which partner when. Waiting for one partner keeps nobody from another."""
 
@@ -18,6 +22,6 @@ class Paces:
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next.get(name, now))
-            self._next[name] = turn + 1 / requests_per_second
+            self._next[name] = turn + min(1 / requests_per_second, _LONGEST_SECONDS)
         if turn > now:
             threading.Event().wait(turn - now)

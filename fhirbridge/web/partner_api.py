@@ -15,6 +15,7 @@ from fhirbridge.errors import InvalidContent, Issue, Misconfigured
 from fhirbridge.handoffs import partners, subscribe
 from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.partners.credentials import read_key
+from fhirbridge.partners.pace import FASTEST
 from fhirbridge.partners.registry import Partner, recipient_json
 from fhirbridge.web.operations import PREFIX, Answer, Asked, Operation
 from fhirbridge.workflow.clocks import calendar_of
@@ -150,7 +151,11 @@ def _partner(body: JsonObject) -> Partner:
         "Expected a number of seconds from 0.1 to 604800.",
         _is_number(follow) and 0.1 <= follow <= 7 * 86_400,
     )
-    expect("requestsPerSecond", "Expected a number; 0 is no limit.", _is_number(rate) and rate >= 0)
+    expect(
+        "requestsPerSecond",
+        f"Expected a number from 0 to {FASTEST:g}; 0 is no limit.",
+        _is_number(rate) and 0 <= rate <= FASTEST,
+    )
     timeout, max_age = body.get("timeoutSeconds", 30), body.get("maxAgeHours", 72)
     for field, value, (low, high) in (
         ("timeoutSeconds", timeout, TIMEOUT_SECONDS),

@@ -24,7 +24,12 @@ _PARTNER_FIELDS: Mapping[str, JsonObject] = {
     "profile": word(*PROFILES),
     "allowHttp": YES_NO,
     "followSeconds": {"type": "number", "minimum": 0.1, "maximum": 604_800},
-    "requestsPerSecond": {"type": "number", "minimum": 0, "description": "0: no limit."},
+    "requestsPerSecond": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1000,
+        "description": "0: no limit.",
+    },
     "timeoutSeconds": {"type": "number", "minimum": 1, "maximum": 600},
     "maxAgeHours": {"type": "number", "minimum": 0.1, "maximum": 720},
     "recipient": {

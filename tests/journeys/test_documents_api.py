@@ -396,7 +396,9 @@ class TestHandoffs:
 
     def test_partner_with_faults_is_refused_with_all_of_them(self, client: FlaskClient) -> None:
         body = {"name": 1, "url": 2, "profile": "x", "allowHttp": "no", "followSeconds": True}
+        names = ("$.name", "$.url", "$.profile", "$.allowHttp", "$.followSeconds")
+        body["requestsPerSecond"] = 2000
 
         answer = client.post("/api/partners", json=body)
 
-        refused(answer, 400, "$.name", "$.url", "$.profile", "$.allowHttp", "$.followSeconds")
+        refused(answer, 400, *names, "$.requestsPerSecond")

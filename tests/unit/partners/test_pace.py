@@ -28,3 +28,12 @@ def test_turns_are_counted_from_one_connection_to_the_next(waits: list[float]) -
     paces.wait("unlimited", 0.0)
 
     assert waits == [0.5, 1.0, 1.5]
+
+
+def test_the_slowest_is_one_request_an_hour(waits: list[float]) -> None:
+    paces = Paces()
+
+    for _ in range(2):
+        paces.wait("slowest", 1e-320)
+
+    assert waits == [3600.0]
