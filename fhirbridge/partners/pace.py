@@ -3,7 +3,6 @@
 import threading
 import time
 
-
 FASTEST = 1000.0  # requests a second; who says more means no limit
 _LONGEST_SECONDS = 3600.0
 
