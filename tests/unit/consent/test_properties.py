@@ -1,5 +1,6 @@
 """What holds for all consents: order never matters, a deny never widens, nothing is random."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 from fhirbridge.consent.classes import CLASSES
 from fhirbridge.consent.decision import Permit, decide
 from fhirbridge.consent.labels import CONFIDENTIALITY, Labels
+from fhirbridge.consent.provisions import RESOURCE_TYPES
 from fhirbridge.consent.recipient import Recipient
+from fhirbridge.fhir.primitives import Bounds
 from fhirbridge.jsontypes import JsonObject
-from tests.unit.consent.support import ADULT, CLINIC, MINOR, POLICY, asked, consent, written
+from tests.unit.consent.support import ADULT, CLINIC, MINOR, NOW, POLICY, asked, consent, written
 
 _NAMES = st.sampled_from(["treating-providers", "health-plans", CLINIC.name, "Other Clinic"])
 _PURPOSES = st.sampled_from(["TREAT", "HPAYMT", "HOPERAT", "COC", "SUPNWK", "ETREAT"])
@@ -141,3 +144,55 @@ def test_consents_from_elsewhere_permit_nothing(
     decision = decide([written(each, origin="other") for each in consents], disclosure, POLICY)
 
     assert not isinstance(decision, Permit) or decision.is_emergency
+
+
+_OF_RESOURCES = st.fixed_dictionaries(
+    {},
+    optional={
+        "code": st.just([{"coding": [{"system": "s", "code": "c"}]}]),
+        "data": st.sampled_from(["instance", "related", "dependents"]).map(
+            lambda meaning: [{"meaning": meaning, "reference": {"reference": "Goal/g"}}]
+        ),
+        "dataPeriod": st.sampled_from([{"end": "2026-01-01"}, {"start": "2026-01-01"}, {}]),
+        "class": st.sampled_from(["Goal", "Observation"]).map(
+            lambda code: [{"system": RESOURCE_TYPES, "code": code}]
+        ),
+    },
+)
+_exceptions = st.lists(
+    st.builds(
+        lambda kind, own, about: {"type": kind, **own, **about},
+        st.sampled_from(["permit", "deny"]),
+        _conditions(),
+        _OF_RESOURCES,
+    ),
+    max_size=3,
+)
+_facts = st.fixed_dictionaries(
+    {
+        "labels": st.sampled_from([Labels(), Labels("R", frozenset({"SUD", "HIV"}))]),
+        "resource_type": st.sampled_from(["Goal", "Condition"]),
+        "reference": st.sampled_from(["Goal/g", "Goal/h"]),
+        "codes": st.sampled_from([frozenset(), frozenset({("s", "c")})]),
+        "references": st.sampled_from([frozenset(), frozenset({"Goal/g"})]),
+        "recorded": st.sampled_from([None, Bounds(NOW, NOW)]),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_many, _exceptions, _disclosures, _facts)
+def test_what_a_class_permits_holds_for_each_resource_of_it(
+    consents: list[JsonObject], exceptions: list[JsonObject], disclosure: Any, facts: Any
+) -> None:
+    """So that only those of a withheld class need to be read."""
+    read = [
+        written({**each, "provision": {**each["provision"], "provision": exceptions}})
+        for each in consents
+    ]
+    of_class = replace(disclosure, labels=None)
+
+    whole = decide(read, of_class, POLICY)
+    single = decide(read, replace(of_class, **facts), POLICY)
+
+    assert isinstance(single, Permit) or not isinstance(whole, Permit)
