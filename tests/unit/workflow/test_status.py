@@ -69,7 +69,7 @@ def test_transport_speaks_until_delivery_then_the_task() -> None:
     assert say(DeliveryState.REFUSED, S.SENT, last_verdict="refused").next_by == "sender"
 
 
-@pytest.mark.parametrize("actors", [INITIATOR, RECIPIENT, BOTH], ids=lambda one: "+".join(one))
+@pytest.mark.parametrize("actors", [INITIATOR, RECIPIENT, BOTH], ids=["sender", "receiver", "both"])
 @pytest.mark.parametrize("profile", ["base", "bser", "gravity"])
 def test_every_move_is_taken_if_allowed_moves_lead_there_and_kept_apart_if_not(
     profile: Profile, actors: frozenset[Actor]
