@@ -26,7 +26,10 @@ _SKIPPED_SECONDS = 0.2
 _AFTER_FAULT_SECONDS = 5.0
 
 # Of the code and of what it reads. Those of the database are over by themselves.
-_FAULTS = (LookupError, TypeError, ValueError, AttributeError, AssertionError, InvalidContent)
+_FAULTS = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError),
+    InvalidContent,
+)
 
 Heard = Callable[[Attempted | Followed], None]
 

@@ -162,7 +162,7 @@ def ringing(
             continue
         since = max(visit_at, began) if clock.after_visit and visit_at else began
         if sla_hours is not None and clock.name == "not-answered":
-            at = since + timedelta(hours=sla_hours)
+            at = since + timedelta(hours=min(sla_hours, _FURTHEST.days * 24))
         elif urgent:
             at = since + timedelta(hours=clock.urgent_hours)
         else:

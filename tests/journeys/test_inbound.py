@@ -224,7 +224,7 @@ def test_one_task_that_we_cannot_take_in_keeps_no_other_waiting(
 
     def route(bridge: Bridge, session: Session, event: Event) -> Iterator[Taken]:
         if event.reference == broken:
-            raise KeyError("a fault of ours")
+            raise OverflowError("a fault of ours")
         yield from real(bridge, session, event)
 
     monkeypatch.setattr(feed, "route", route)

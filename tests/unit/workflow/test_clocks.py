@@ -86,6 +86,16 @@ def test_a_file_that_holds_no_clocks_is_refused(tmp_path: Path) -> None:
         load_clocks(path)
 
 
+def test_whatever_time_a_referral_grants_its_clock_can_be_set() -> None:
+    since = datetime(2026, 3, 7, 12, tzinfo=UTC)
+
+    rings = ringing(
+        load_clocks(), ReferralState.SENT, since, zone=DENVER, calendar=OFFICE, sla_hours=10**15
+    )
+
+    assert rings[-1].at.year == 2027
+
+
 def test_missed_sessions_count_until_one_that_was_attended() -> None:
     now = datetime(2026, 3, 9, tzinfo=UTC)
     sessions = [
