@@ -84,7 +84,7 @@ def _attend(bridge: Bridge) -> bool:
 def _take_in(bridge: Bridge) -> bool:
     """Take in what partners wrote; what a fault of ours makes impossible is set aside alone."""
     try:
-        return bool(read_feed(bridge))
+        return read_feed(bridge) is not None
     except _FAULTS as exc:
         telemetry.unexpected(exc, "Taking in what partners wrote")
     try:

@@ -236,6 +236,22 @@ def test_one_task_that_we_cannot_take_in_keeps_no_other_waiting(
     assert len(referrals.list_cases(bridge, direction="inbound")) == 2
 
 
+def test_what_is_no_business_of_ours_keeps_no_referral_waiting(bridge: Bridge) -> None:
+    visit = {
+        "resourceType": "Appointment",
+        "status": "proposed",
+        "participant": [{"actor": {"display": "Somebody"}, "status": "accepted"}],
+    }
+    request = {"method": "POST", "url": "Appointment"}
+    many = [{"resource": visit, "request": request} for _ in range(120)]
+    ask(bridge, "POST", body={"resourceType": "Bundle", "type": "transaction", "entry": many})
+    ask(bridge, "POST", body=referral_bundle("base"))
+
+    drain(bridge)
+
+    assert len(referrals.list_cases(bridge, direction="inbound")) == 1
+
+
 def test_a_missed_visit_stays_missed_when_another_is_booked(bridge: Bridge) -> None:
     handoff_id = refer(bridge)
     answer(bridge, handoff_id, Answer("accept"))
