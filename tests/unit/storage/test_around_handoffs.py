@@ -8,6 +8,7 @@ import pytest
 from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
+from fhirbridge.consent.recipient import Recipient
 from fhirbridge.handoffs.tasks import circumstances
 from fhirbridge.storage import (
     alerts,
@@ -18,6 +19,7 @@ from fhirbridge.storage import (
     partners,
     quarantine,
     resources,
+    writers,
 )
 from fhirbridge.storage.alerts import Alert
 from fhirbridge.storage.handoff_keys import Clock
@@ -68,6 +70,60 @@ def test_the_same_event_is_set_aside_once(bridge: Bridge, session: Session) -> N
 
     assert (fresh, settled) == ([True, False], True)
     assert quarantine.list_kept(session, mine) == []
+
+
+def test_what_is_about_one_handoff_is_open_until_all_of_it_is_settled(
+    bridge: Bridge, session: Session
+) -> None:
+    mine = bridge.custodian.id
+    put(session, mine, HandoffRow("h1", "referral", "s", "r", 1, "ehr", 7, "sent", NOW, NOW))
+    for version in ("2", "3", "3"):
+        kept = Kept("ehr", "polling", "Task/1", version, "gone", "Why.", b"", NOW, "h1")
+        quarantine.keep(session, mine, kept)
+    for text in (b"<1>", b"<2>"):
+        kept = Kept("ehr", "polling", "Task/2", "", "unreadable", "Why.", text, NOW)
+        quarantine.keep(session, mine, kept, is_same_each_time=True)
+
+    unread, *about = quarantine.list_kept(session, mine)
+    still_open = []
+    for one in about:
+        quarantine.settle(session, mine, one.id, by="ana", now=NOW)
+        still_open.append(quarantine.has_open(session, mine, like=one))
+
+    assert (unread.body, len(about), still_open) == (b"<1>", 2, [True, False])
+    assert quarantine.get(session, mine, about[0].id) is None
+    assert quarantine.has_open(session, mine, like=unread)
+
+
+def test_who_wrote_a_version_is_known_until_it_is_taken_in(
+    bridge: Bridge, session: Session
+) -> None:
+    mine, task = bridge.custodian.id, {"resourceType": "Task"}
+    written = resources.create(session, circumstances(bridge), task, resource_id="t1")
+    clinic = Recipient("Clinic", (("urn:npi", "1"),))
+
+    writers.note(session, mine, written, clinic)
+
+    assert writers.writer_of(session, mine, "Task/t1", "1") == clinic
+    assert writers.writer_of(session, mine, "Task/t1", "2") is None
+    writers.forget(session, mine, "Task/t1", "1")
+    assert writers.writer_of(session, mine, "Task/t1", "1") is None
+
+
+def test_handoffs_under_a_key_have_their_turn(bridge: Bridge, session: Session) -> None:
+    mine = bridge.custodian.id
+    for name in ("h1", "h2"):
+        put(session, mine, HandoffRow(name, "referral", "s", name, 1, "ehr", 7, "sent", NOW, NOW))
+        handoff_keys.note(session, mine, name, ["due"])
+    handoffs.follow_again(session, mine, "h1", at=NOW + timedelta(seconds=5))
+
+    first = handoffs.next_known_as(session, mine, "due", now=NOW)
+    handoff_keys.forget(session, mine, "due", handoff_id="h2")
+    second = handoffs.next_known_as(session, mine, "due", now=NOW)
+    later = handoffs.next_known_as(session, mine, "due", now=NOW + timedelta(seconds=5))
+
+    assert [one and one.id for one in (first, second, later)] == ["h2", None, "h1"]
+    assert [one.id for one in handoffs.of_patient(session, mine, 7)] == ["h1", "h2"]
 
 
 def test_a_circuit_opens_after_failures_in_a_row_and_closes_with_an_answer(
