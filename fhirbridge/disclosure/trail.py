@@ -21,6 +21,7 @@ from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 
 MAX_LISTED = 5000
+MAX_NAMED = 20  # consents in a header: proxies take a few thousand characters
 # Those of the row's patients of whom nothing left in it.
 NOT_SHOWN = "notShown"
 # By patient, where something left of several: which of the row's resources and consents are theirs.
@@ -79,10 +80,17 @@ class Trail:
     @property
     def grounds(self) -> str:
         """By what something leaves: the consents, and an exception to the need for one."""
-        named = list(self.consents)
-        if self._emergencies:
-            named.append("a medical emergency")
-        return ", ".join(named) or "an exception to the need for consent"
+        return self._by(self.consents)
+
+    @property
+    def grounds_in_short(self) -> str:
+        """The same for a header, which must not be long: of many consents only how many."""
+        named = self.consents
+        return self._by(named if len(named) <= MAX_NAMED else (f"{len(named)} consents",))
+
+    def _by(self, named: Iterable[str]) -> str:
+        also = ("a medical emergency",) if self._emergencies else ()
+        return ", ".join((*named, *also)) or "an exception to the need for consent"
 
     def manifest(self, session: Session) -> str:
         """What the receiver is told of what stays of the patients it was shown; "" for nothing."""

@@ -63,7 +63,7 @@ def _noticed(response: FhirResponse, trail: Trail, policy: Policy, stays: str) -
     headers = {
         **response.headers,
         NOTICE_HEADER: policy.notice.short,
-        GROUNDS_HEADER: trail.grounds,
+        GROUNDS_HEADER: trail.grounds_in_short,
     }
     if stays:
         headers[WITHHELD_HEADER] = stays

@@ -123,6 +123,19 @@ def test_a_number_of_matches_is_a_disclosure_too(record: Store, only: str) -> No
     assert found.headers["Disclosed-Under"] == "Consent/c1"
 
 
+def test_a_header_does_not_grow_with_the_patients(record: Store) -> None:
+    for number in range(20):
+        patient = {"resourceType": "Patient", "id": f"more-{number}"}
+        whose = {"reference": f"Patient/more-{number}"}
+        record.put(patient, written(id=f"consent-{number}", patient=whose))
+        consents.attest(record.bridge, f"consent-{number}", by="officer", confirmed=frozenset())
+
+    found = record.get("Patient")
+
+    assert found.headers["Disclosed-Under"] == "21 consents"
+    assert "Consent/consent-19" in json.dumps(found.body)
+
+
 def test_what_a_write_shows_is_a_disclosure_too(record: Store) -> None:
     identified = {**MEDICATION, "identifier": [{"system": "urn:m", "value": "1"}]}
     record.put(identified)
