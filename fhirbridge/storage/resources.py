@@ -262,9 +262,9 @@ def derive_again(session: Session, circumstances: Circumstances, version: Resour
         if content_class == DIRECTORY and labels.patient_key:
             content_class = labels.content_class or OTHER
         if content_class != labels.content_class:
+            classify(session, version.key, content_class, before=labels.content_class)
             labels = replace(labels, content_class=content_class)
             point_to(session, version, labels)
-            classify(session, version.key, content_class)
         patients = patients_of(resource, bases=circumstances.bases)
         _derive(session, circumstances, version.key, resource, patients=patients, labels=labels)
 

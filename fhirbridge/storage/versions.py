@@ -101,7 +101,13 @@ _UPDATE_RESOURCE = Statement(
 )
 _CLASSIFY = Statement(
     sa.update(tables.resource_versions)
-    .where(_v.resource_key == bindparam("of_key"), _v.content_class == sa.literal_column("''"))
+    .where(
+        _v.resource_key == bindparam("of_key"),
+        sa.or_(
+            _v.content_class == sa.literal_column("''"),
+            _v.content_class == bindparam("old_content_class"),
+        ),
+    )
     .values(content_class=bindparam("new_content_class"))
 )
 _INSERT_VERSION = Statement(
@@ -199,9 +205,9 @@ def point_to(session: Session, version: ResourceVersion, labels: Labels) -> None
     )
 
 
-def classify(session: Session, key: int, content_class: str) -> None:
-    """Give all versions of a resource that have no class this one."""
-    session.rows(_CLASSIFY, of_key=key, new_content_class=content_class)
+def classify(session: Session, key: int, content_class: str, *, before: str) -> None:
+    """Give all versions of a resource that have no class, or the one from before, this one."""
+    session.rows(_CLASSIFY, of_key=key, old_content_class=before, new_content_class=content_class)
 
 
 def insert_version(session: Session, version: ResourceVersion, labels: Labels) -> None:

@@ -123,6 +123,35 @@ def test_a_number_of_matches_is_a_disclosure_too(record: Store, only: str) -> No
     assert found.headers["Disclosed-Under"] == "Consent/c1"
 
 
+def test_a_stricter_class_after_a_reindex_holds_for_reads_too(store: Store) -> None:
+    """As after an update of fhirbridge that knows better what a resource tells."""
+    bridge = store.bridge
+    plans = written(classes=("identity", "treatment-plan"))
+    store.put(ORGANIZATION, PATIENT, MEDICATION, plans)
+    consents.attest(bridge, "c1", by="officer", confirmed=frozenset())
+    with bridge.database.transaction() as session:
+        for table in (tables.resources, tables.resource_versions):
+            session.execute(
+                sa.update(table)
+                .where(table.c.content_class == "medications")
+                .values(content_class="treatment-plan")
+            )
+    before = store.get("MedicationRequest/m1").status
+
+    reindex(
+        bridge.database,
+        Circumstances(
+            custodian_id=bridge.custodian.id, now=bridge.now(), zone=bridge.settings.zone
+        ),
+        report=lambda _: None,
+    )
+
+    assert before == 200
+    assert store.get("MedicationRequest/m1").status == 404
+    assert store.get("MedicationRequest/m1/_history").status == 404
+    assert store.get("MedicationRequest").references == []
+
+
 def test_a_header_does_not_grow_with_the_patients(record: Store) -> None:
     for number in range(20):
         patient = {"resourceType": "Patient", "id": f"more-{number}"}
