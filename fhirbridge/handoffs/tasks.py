@@ -12,12 +12,13 @@ from fhirbridge.fhir import bundles, references, wire
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import JsonObject, Resource
-from fhirbridge.storage import handoff_keys, resources
+from fhirbridge.storage import handoff_keys, handoffs, resources
 from fhirbridge.storage.handoffs import HandoffRow
 from fhirbridge.storage.resources import Circumstances
 from fhirbridge.storage.session import Session
 from fhirbridge.storage.versions import ResourceVersion
 from fhirbridge.workflow.known import tokens
+from fhirbridge.workflow.status import is_older
 from fhirbridge.workflow.words import BSER_STATUS, REFERRAL, Profile, ReferralState
 
 _MOST_RESULTS = 50
@@ -107,12 +108,14 @@ def mirror(
     """Let our copy of the Task say where the referral stands, and what came of it.
 
     `said` is the partner's Task at `base`, whose results are kept here too. `written` is the
-    version of our copy that said something else; what was written after that stays, and is looked
-    at in its turn.
+    version of our copy that said something else. What was written since it was looked at last
+    stays, and is looked at in its turn.
     """
-    current = read(session, bridge, str(handoff.details.get("taskHere") or ""))
-    if current is None or (written and written != str(current.version_id)):
-        return
+    known = handoffs.get(session, bridge.custodian.id, handoff.id, locked=True) or handoff
+    current = read(session, bridge, str(known.details.get("taskHere") or ""))
+    taken_in = written or str(known.details.get("versionHere") or "")
+    if current is None or (taken_in and is_older(taken_in, str(current.version_id))):
+        return  # somebody wrote it meanwhile, and is heard first
     task = wire.parse(current.content)
     at = to_instant(bridge.now())
     moved = with_state(
@@ -139,7 +142,17 @@ def mirror(
         if "text" in moved:
             rest = {name: one for name, one in moved.items() if name != "text"}
             moved = {**rest, "text": narrate(rest)}
-        resources.update(session, circumstances(bridge), moved, current=current)
+        version = resources.update(session, circumstances(bridge), moved, current=current)
+        ours = {"versionHere": str(version.version_id), "saidHere": state.value}
+        handoffs.note_state(
+            session,
+            bridge.custodian.id,
+            known.id,
+            status=known.status,
+            version=known.task_version,
+            details={**known.details, **ours},
+            now=bridge.now(),
+        )
 
 
 def _ways_to(bridge: Bridge, place: str) -> tuple[str, str]:

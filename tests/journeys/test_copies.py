@@ -98,6 +98,39 @@ def test_what_the_partner_says_in_its_copy_stands_in_ours_with_its_reason(bridge
     assert referrals.list_set_aside(bridge) == []
 
 
+def test_what_we_wrote_ourselves_is_no_news_however_late_it_is_read(bridge: Bridge) -> None:
+    handoff_id = hand(bridge)
+    task = {"resourceType": "Task", "id": "t"}
+    for number, status in enumerate(("accepted", "completed"), 2):
+        told = {**task, "status": status, "meta": {"versionId": str(number)}}
+        body = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": told}]}
+        notify(bridge, "ehr", body)
+
+    settle(bridge)
+
+    assert ours(bridge, handoff_id)["status"] == "completed"
+    assert referrals.list_set_aside(bridge) == []
+    events = referrals.show(bridge, handoff_id).to_json()["events"]
+    assert [one["state"] for one in events] == ["accepted", "completed"]
+
+
+def test_what_was_written_here_before_is_heard_first(bridge: Bridge) -> None:
+    handoff_id = hand(bridge)
+    task = ours(bridge, handoff_id) | {"status": "rejected"}
+    with bridge.database.transaction() as session:
+        current = read(session, bridge, f"Task/{task['id']}")
+        assert current is not None
+        resources.update(session, circumstances(bridge), task, current=current)
+
+    tell(bridge, "2", "accepted")
+
+    assert (ours(bridge, handoff_id)["status"], state(bridge, handoff_id)) == (
+        "rejected",
+        "declined",
+    )
+    assert referrals.list_set_aside(bridge) == []
+
+
 def test_what_came_of_it_is_kept_here_with_references_to_the_partners_server(
     bridge: Bridge,
 ) -> None:
