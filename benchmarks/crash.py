@@ -125,7 +125,7 @@ def run(handoffs: int, seed: int, directory: Path) -> bool:
     ehr.arguments[1] = url.rpartition(":")[2].partition("/")[0]
     bridge = bridges.build(Settings(database_url=f"sqlite:///{provider}", part2=False))
     hospital = Recipient("Example Hospital", classes=("TREATER",), covered_entity=True)
-    ehr_partner = Partner("ehr", url, policy=POLICY, recipient=hospital)
+    ehr_partner = Partner("ehr", url, policy=POLICY, recipient=hospital, probe={"lookUp": True})
     assert not partners.add(bridge, ehr_partner).unreachable
     work = ["fhirbridge", "work", "--threads", "2", "--per-partner", "3"]
     feeder = Victim(

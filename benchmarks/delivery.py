@@ -197,7 +197,9 @@ def register(bridge: Bridge, servers: list[Served]) -> None:
     """Register all; those that are down were up when they were registered."""
     known = None
     for server in reversed(servers):
-        wanted = Partner(server.name, server.url, policy=POLICY, follow_seconds=3600)
+        wanted = Partner(
+            server.name, server.url, policy=POLICY, follow_seconds=3600, probe={"lookUp": True}
+        )
         if server.process is None and known is not None:
             with bridge.database.transaction() as session:
                 partners.save(

@@ -136,7 +136,9 @@ def run(chosen: argparse.Namespace, directory: Path) -> bool:
 
 
 def register(bridge: Bridge, name: str, url: str, *, singly: bool) -> None:
-    added = partners.add(bridge, Partner(name, url, policy=POLICY, recipient=HOSPITAL)).partner
+    added = partners.add(
+        bridge, Partner(name, url, policy=POLICY, recipient=HOSPITAL, probe={"lookUp": True})
+    ).partner
     assert added.capability is not None
     if singly:
         added.capability["rest"][0]["interaction"] = []

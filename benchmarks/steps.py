@@ -241,7 +241,9 @@ def get(session: PartnerSession, reference: str) -> Any:
 
 
 def register(bridge: Bridge, kind: Kind) -> None:
-    added = partners.add(bridge, Partner(kind.name, kind.url, policy=POLICY)).partner
+    added = partners.add(
+        bridge, Partner(kind.name, kind.url, policy=POLICY, probe={"lookUp": True})
+    ).partner
     assert added.capability is not None
     if kind.system is None:
         return

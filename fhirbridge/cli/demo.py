@@ -32,9 +32,9 @@ def command(check: bool) -> int:
             if check:
                 click.echo("All of it holds.")
                 return 0
-            _invite(up)
             signal.signal(signal.SIGINT, lambda *_: stop.set())
             signal.signal(signal.SIGTERM, lambda *_: stop.set())
+            _invite(up)
             stop.wait()
     except StoryBroken as broken:
         click.echo(str(broken), err=True)

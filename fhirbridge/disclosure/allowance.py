@@ -119,6 +119,11 @@ def allowance_of(known: Knowledge, asked: Disclosure, policy: Policy) -> Allowan
     )
 
 
+def midnight_after(at: datetime) -> datetime:
+    """When somebody may come of age next."""
+    return datetime.combine(at.date() + timedelta(days=1), time(), at.tzinfo)
+
+
 @dataclass(frozen=True, slots=True)
 class _Decided:
     known: Knowledge
@@ -148,7 +153,7 @@ class Decisions:
         if before is not None and before.policy is policy and _is_same(before, known, asked):
             return before.allowance
         allowance = allowance_of(known, asked, policy)
-        midnight = datetime.combine(asked.at.date() + timedelta(days=1), time(), asked.at.tzinfo)
+        midnight = midnight_after(asked.at)
         until = min(known.next_change(asked.at) or midnight, midnight)
         if len(self._decided) >= _MANY:
             self._decided.clear()

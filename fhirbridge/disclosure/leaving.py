@@ -25,7 +25,7 @@ def leaving(session: Session, gate: Gate, version: ResourceVersion) -> ResourceV
     """A version as it leaves, labelled; None where it is hidden. A deletion leaves as one."""
     if gate.is_open:
         return version
-    if session.seq or gate.caller.purpose in EMERGENCIES:
+    if not session.is_reader or gate.caller.purpose in EMERGENCIES:
         return _leaving(session, gate, version)  # not committed yet, or decided anew every time
     key = (version.seq, gate.recipient, gate.caller.purpose)
     known = gate.views.get(key, version)

@@ -7,7 +7,7 @@ Source: design.md section 9
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from typing import TypeAlias
 from fhirbridge.consent.policy import Policy
 from fhirbridge.consent.recipient import Recipient
 from fhirbridge.disclosure import grants, knowledge
-from fhirbridge.disclosure.allowance import Decisions, question
+from fhirbridge.disclosure.allowance import Decisions, midnight_after, question
 from fhirbridge.disclosure.gate import Gate
 from fhirbridge.disclosure.grants import Share
 from fhirbridge.disclosure.knowledge import Knowledge
@@ -25,7 +25,6 @@ from fhirbridge.storage import consent_changes, consents, patients, versions
 from fhirbridge.storage.database import Database
 from fhirbridge.storage.session import Session
 
-_LONGEST = timedelta(hours=1)  # somebody comes of age at midnight
 _OF_SEVERAL = -1  # the patient key of what is about several
 
 # As `consents.state_of_knowledge` gives it.
@@ -90,7 +89,7 @@ class Memory:
         found = (
             self._everybody(session, gate) if known is None else self._later(session, gate, known)
         )
-        if not session.seq:  # else it is about what may yet be taken back
+        if session.is_reader:  # else it is about what may yet be taken back
             self._scopes[key] = found
         return found.scope
 
@@ -111,7 +110,7 @@ class Memory:
                     session, place.custodian_id, key, by_patient.get(key, ()), zone=place.zone
                 )
             found[key] = self._decided(session, gate, key, known)
-        until = place.now + _LONGEST
+        until = midnight_after(place.now)
         return _remembered(session, gate, found, state=state, until=until)
 
     def _later(self, session: Session, gate: Gate, known: _Remembered) -> _Remembered:

@@ -12,7 +12,7 @@ from fhirbridge import telemetry
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import PartnerUnreachable
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs import partners, places
+from fhirbridge.handoffs import partners, places, proof
 from fhirbridge.handoffs.consenting import Fence, Narrowed, Withheld
 from fhirbridge.handoffs.endings import Sent, ending_of, stay_unknown, tell
 from fhirbridge.handoffs.held import held_by
@@ -75,7 +75,8 @@ def attempt(
         )
     if claimed is None:
         return None
-    ending = _try(bridge, claimed, chance)
+    sent = Sent({"requestId": bridge.new_id()}, dict(claimed.row.result))
+    ending = _try(bridge, claimed, sent, chance)
     with bridge.database.transaction() as session:
         now = bridge.now()
         recorded = outbox.record(session, claimed, ending, now=now)
@@ -83,6 +84,8 @@ def attempt(
             tell(session, bridge, claimed, ending)
         if recorded and ending.state is DeliveryState.DELIVERED:
             _note_places(bridge, session, claimed, ending.result)
+    if recorded and ending.state is DeliveryState.DELIVERED and sent.made is not None:
+        proof.seek(bridge, claimed.row.partner, sent.made, ending.result)
     row = claimed.row
     return Attempted(row.id, row.handoff_id, row.partner, row.attempts, ending, recorded)
 
@@ -103,12 +106,10 @@ def _note_places(
     )
 
 
-def _try(bridge: Bridge, claimed: Claim, chance: Chance) -> Ending:
+def _try(bridge: Bridge, claimed: Claim, sent: Sent, chance: Chance) -> Ending:
     """Send, and turn whatever happens into an ending."""
-    request_id = bridge.new_id()
-    sent = Sent({"requestId": request_id}, dict(claimed.row.result))
     try:
-        outcome = _send(bridge, claimed, sent, request_id)
+        outcome = _send(bridge, claimed, sent, str(sent.details["requestId"]))
     except Withheld as exc:
         return _withheld(claimed, sent, exc)
     except Narrowed:
@@ -178,6 +179,7 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
             anchor=str(handoff.details.get("task")) if handoff else "",
             ledger=claimed.row.result,
             look_first=claimed.look_first,
+            is_proven=partner.probe.get("lookUp") is True,
             now=bridge.now,
             progress=lease.keep,
         )

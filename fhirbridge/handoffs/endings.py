@@ -9,6 +9,7 @@ from datetime import datetime
 from fhirbridge.bridge import Bridge
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.partners.attempt import Outcome
+from fhirbridge.partners.lookup import NOT_PROVEN
 from fhirbridge.partners.plan import SendPlan
 from fhirbridge.partners.verdict import Delivered, Refused, Retry, Unknown
 from fhirbridge.storage import alerts, circuits, outbox_rows
@@ -21,8 +22,14 @@ from fhirbridge.workflow.words import DeliveryState
 
 # neither tells anything about the partner
 _OURS = frozenset(
-    {"consent-changed", "lease-lost", "fault-of-ours", "paper-only", "cannot-look-up"}
+    {"consent-changed", "lease-lost", "fault-of-ours", "paper-only", "cannot-look-up", NOT_PROVEN}
 )
+_HINTS = {
+    "paper-only": "Print the packet (handoff print), send it, and enter the answer under its code.",
+    NOT_PROVEN: "It may have arrived, and nothing shows yet that this partner lets us find what we"
+    " wrote: `partner probe NAME --write` tries it, then `outbox retry` looks again.",
+}
+_NO_WAY = "It may have arrived, and the partner offers no way to find out."
 _BAD_ENDS = (
     DeliveryState.DEAD,
     DeliveryState.REFUSED,
@@ -90,11 +97,7 @@ def ending_of(
         details |= {"hint": verdict.hint, "findings": _findings(verdict, outcome, sent.made)}
     elif outcome.needs_person:
         state = DeliveryState.NEEDS_PERSON
-        details["hint"] = (
-            "Print the packet (handoff print), send it, and enter the answer under its code."
-            if isinstance(verdict, Unknown) and verdict.error_class == "paper-only"
-            else "It may have arrived, and the partner offers no way to find out."
-        )
+        details["hint"] = _HINTS.get(verdict.error_class, _NO_WAY)
     else:
         next_at = next_attempt_at(
             policy,

@@ -19,6 +19,7 @@ from fhirbridge.handoffs.rounds import was_kept_back
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.partners.client import unreachable
 from fhirbridge.partners.http import Answer
+from fhirbridge.partners.lookup import NOT_PROVEN
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.verdict import read_body, relative
 from fhirbridge.storage import handoff_keys, handoffs, outbox_repair, outbox_rows
@@ -123,8 +124,9 @@ def retry(
 ) -> view.Delivery:
     """Send a delivery again as it is today.
 
-    What needs a person is only sent `anyway`, and then without asking the partner first. Raises
-    Conflict without it, and for what was withdrawn; NotFound for an unknown delivery.
+    What needs a person is looked for again, as it was sent, where look-ups were proven meanwhile;
+    else it is only sent `anyway`, and then without asking the partner first. Raises Conflict
+    without it, and for what was withdrawn; NotFound for an unknown delivery.
     """
     made = replay(bridge, reference, remake)
     row = made.delivery.row
@@ -132,12 +134,17 @@ def retry(
         if was_kept_back(session, bridge, made.delivery.handoff):
             words = "It was withdrawn before it was sent. Hand its document over anew."
             raise Conflict(Issue("conflict", words))
+        partner = partners.load(session, bridge, row.partner)
     if row.state is DeliveryState.NEEDS_PERSON and not anyway:
+        if row.last_error_class == NOT_PROVEN and partner.probe.get("lookUp") is True:
+            again = Decision(DeliveryState.QUEUED, "look-again", by, look_first=True)
+            return _carry_out(bridge, row, again)
         raise Conflict(
             Issue(
                 "conflict",
                 "It may have arrived. Ask the partner, then say where it is (--found URL), send it "
-                "again at the risk of a second copy (--anyway), or close it (--close REASON).",
+                "again at the risk of a second copy (--anyway), or close it (--close REASON). Where"
+                " nothing shows yet that it can be looked for, `partner probe --write` tries it.",
             )
         )
     kept = {e.full_url for e in bundles.entries_of(made.body)}

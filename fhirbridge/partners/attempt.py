@@ -60,6 +60,7 @@ class Attempt:
     progress: Progress
     locations: dict[str, str]
     before: dict[str, str]
+    is_proven: bool = False  # that a look-up finds what we wrote
     logical: dict[str, JsonObject] = field(default_factory=dict)
     looked: Looked = ""
     created: list[str] = field(default_factory=list)

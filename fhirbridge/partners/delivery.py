@@ -40,15 +40,17 @@ def deliver(
     anchor: str,
     ledger: Locations,
     look_first: bool,
+    is_proven: bool,
     now: Clock,
     progress: Progress,
 ) -> Outcome:
     """Send a plan, or what is left of it.
 
     `anchor` is the fullUrl whose presence proves that a transaction was committed (the Task of
-    the handoff); `ledger` is what earlier attempts placed; `look_first` after an unknown outcome.
+    the handoff); `ledger` is what earlier attempts placed; `look_first` after an unknown outcome;
+    `is_proven`: look-ups at this partner are known to find what we wrote.
     """
-    attempt = Attempt(plan, client, now, progress, dict(ledger), dict(ledger))
+    attempt = Attempt(plan, client, now, progress, dict(ledger), dict(ledger), is_proven)
     verdict: Verdict
     needs_person = False
     if plan.rung is Rung.PAPER:

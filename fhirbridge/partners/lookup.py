@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
+from fhirbridge.consent.classes import DIRECTORY, TYPE_CLASSES
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.attempt import Attempt, Stop
+from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.http import Answer, Exchange
 from fhirbridge.partners.plan import SHARED, PlannedEntry, Rung
 from fhirbridge.partners.verdict import Refused, Retry, Unknown, judge_create, read_body
 
+NOT_PROVEN = "look-up-not-proven"
 _WITHDRAWN = ("cancelled", "entered-in-error")
 
 
@@ -103,6 +106,7 @@ def _look_for_transaction(attempt: Attempt, anchor: str) -> bool:
     find(attempt, proof, reading=False)
     if not all(entry.full_url in attempt.locations for entry in proof):
         attempt.locations = before
+        _check_proof(attempt)
         return False
     with suppress(Stop):  # the places of the rest are good to know, not needed
         find(attempt, [entry for entry in known if entry not in proof], reading=False)
@@ -127,10 +131,39 @@ def _look_for_waves(attempt: Attempt) -> int:
             raise Stop(Unknown("cannot-look-up"), needs_person=True)
         find(attempt, [entry for entry in missing if entry.lookup], reading=False)
         there = [entry for entry in missing if entry.full_url in attempt.locations]
+        if len(there) < len(missing):
+            _check_proof(attempt)
         attempt.matched += len(there)
         attempt.progress(attempt.placed())
         return len(there)
     return 0
+
+
+def shows(client: PartnerClient, resource_type: str, token: str, place: str) -> bool:
+    """True if a look-up shows us what we wrote about a patient; directories prove nothing."""
+    if TYPE_CLASSES.get(resource_type) == DIRECTORY:
+        return False
+    return place in client.find(resource_type, [token]).references.get(token, ())
+
+
+def _check_proof(attempt: Attempt) -> None:
+    """Raise Stop unless what is not found is known not to be there.
+
+    A partner may hide what we wrote, even from the condition of a create, until somebody there
+    has looked at it. What this delivery placed before can prove that it does not.
+    """
+    if attempt.is_proven:
+        return
+    for entry in attempt.plan.everything:
+        place = attempt.before.get(entry.full_url)
+        if (
+            place
+            and entry.lookup
+            and shows(attempt.client, entry.resource_type, entry.token, place)
+        ):
+            attempt.is_proven = True
+            return
+    raise Stop(Unknown(NOT_PROVEN), needs_person=True)
 
 
 def find(attempt: Attempt, entries: Sequence[PlannedEntry], *, reading: bool) -> None:

@@ -155,6 +155,7 @@ class Database:
                         raise
                     discard(session)
             session = self._backend.reader()
+            session.is_reader = True
             try:
                 begin(session)
             except BaseException:

@@ -24,7 +24,7 @@ class Decision:
     """
 
     state: DeliveryState
-    words: str  # a code: again, anyway, found or given-up
+    words: str  # a code: again, look-again, anyway, found or given-up
     by: str
     details: JsonObject = field(default_factory=dict)
     result: dict[str, str] | None = None

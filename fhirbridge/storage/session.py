@@ -57,13 +57,15 @@ class Session:
     the transaction ends: one statement for each table, however many resources there are.
     """
 
-    __slots__ = ("_driver", "_waiting", "connection", "seq")
+    __slots__ = ("_driver", "_waiting", "connection", "is_reader", "seq")
 
     def __init__(self, connection: sa.Connection, driver: Any = None) -> None:
         """`driver` is called as a connection of sqlite3 is, and is one if not given."""
         self.connection = connection
         self._driver: Any = driver or connection.connection.dbapi_connection
         self._waiting: dict[Statement, list[Row]] = {}
+        # True where nothing can be seen that may yet be taken back.
+        self.is_reader = False
         # The number of the newest version written in this transaction, 0 for none.
         self.seq = 0
 

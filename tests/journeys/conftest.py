@@ -143,7 +143,7 @@ def bridge(tmp_path: Path, ehr: Ehr) -> Iterator[Bridge]:
 
 
 def register(bridge: Bridge, ehr: Ehr, *, name: str = "ehr", policy: Policy = QUICK) -> Partner:
-    wanted = Partner(name, ehr.base_url, policy=policy, follow_seconds=0.05)
+    wanted = Partner(name, ehr.base_url, policy=policy, follow_seconds=0.05, probe={"lookUp": True})
     added = partners.add(bridge, wanted)
     assert not added.unreachable
     return added.partner

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.journeys.conftest import wait_for
+import pytest
 
 
 def start(directory: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -23,17 +23,18 @@ def start(directory: Path, *arguments: str) -> "subprocess.Popen[str]":
 def test_demo_tells_its_story_stays_up_until_it_is_interrupted_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    demo = start(tmp_path)
-    assert demo.stdout is not None
-    told: list[str] = []
-
-    def invited() -> bool:
-        told.append(demo.stdout.readline())  # type: ignore[union-attr]
-        return "Ctrl-C" in told[-1]
-
-    wait_for(invited, seconds=120)
-    demo.send_signal(signal.SIGINT)
-    demo.communicate(timeout=60)
+    with start(tmp_path) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        told = []
+        for line in demo.stdout:  # which ends with the demo
+            told.append(line)
+            if "Ctrl-C" in line:
+                break
+        else:
+            pytest.fail(f"The demo ended after: {told[-3:]}, saying: {demo.stderr.read()}")
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=60)
 
     assert demo.returncode == 0
     assert any("answer is lost" in line for line in told)

@@ -115,7 +115,9 @@ def send(bridge: Bridge, name: str) -> view.Delivery:
 
 
 def register(bridge: Bridge, url: str, *system: str, conditional: bool = True) -> None:
-    added = partners.add(bridge, Partner("partner", url, policy=POLICY)).partner
+    added = partners.add(
+        bridge, Partner("partner", url, policy=POLICY, probe={"lookUp": True})
+    ).partner
     assert added.capability is not None
     rest = added.capability["rest"][0]
     if rest["interaction"]:

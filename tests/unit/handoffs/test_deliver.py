@@ -1,10 +1,12 @@
 """How an attempt ends and is recorded, with a partner that says what the test tells it."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -13,7 +15,8 @@ import responses
 from fhirbridge import bridge as bridges
 from fhirbridge.bridge import Bridge
 from fhirbridge.config import Settings
-from fhirbridge.handoffs import partners, view
+from fhirbridge.errors import Conflict
+from fhirbridge.handoffs import partners, repair, view
 from fhirbridge.handoffs.deliver import Attempted, attempt
 from fhirbridge.handoffs.send import hand_over
 from fhirbridge.partners.registry import Partner
@@ -62,11 +65,14 @@ def partner() -> Iterator[responses.RequestsMock]:
         yield mock
 
 
+PROVEN = Partner("ehr", BASE, policy=POLICY, probe={"lookUp": True})
+
+
 def start(
     bridge: Bridge,
     mock: responses.RequestsMock,
     *,
-    registered: Partner = Partner("ehr", BASE, policy=POLICY),  # noqa: B008 - frozen
+    registered: Partner = PROVEN,
     **abilities: Any,
 ) -> str:
     """Register the partner and enqueue one handoff; returns its outbox id."""
@@ -120,6 +126,56 @@ def test_a_lost_answer_waits_and_then_looks(
 
     assert ending.details["looked"] == "not-found"
     assert view.show(bridge, outbox_id).row.state is DeliveryState.DELIVERED
+
+
+def test_without_proof_a_lost_answer_needs_a_person_until_a_trial_shows_look_ups(
+    bridge: Bridge, partner: responses.RequestsMock, clock: Clock
+) -> None:
+    outbox_id = start(bridge, partner, registered=Partner("ehr", BASE, policy=POLICY))
+    partner.post(BASE, body=LOST)
+    one_attempt(bridge)
+    partner.get(f"{BASE}/Task", json=EMPTY)
+    clock.forward(10)
+    lost = one_attempt(bridge).ending
+
+    with pytest.raises(Conflict, match="probe"):
+        repair.retry(bridge, outbox_id, lambda _handoff: case("one"))
+    with bridge.database.transaction() as session:
+        known = partners.load(session, bridge, "ehr")
+        partners.save(session, bridge, replace(known, probe={"lookUp": True}))
+    repair.retry(bridge, outbox_id, lambda _handoff: case("one"))
+    partner.post(BASE, body=created(6))
+    ending = one_attempt(bridge).ending
+
+    assert (lost.state, lost.error_class) == (DeliveryState.NEEDS_PERSON, "look-up-not-proven")
+    assert "probe NAME --write" in lost.details["hint"]
+    assert ending.details["looked"] == "not-found"
+    assert view.show(bridge, outbox_id).row.state is DeliveryState.DELIVERED
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_a_confirmed_delivery_that_can_be_found_proves_look_ups(
+    bridge: Bridge, partner: responses.RequestsMock, is_shown: bool
+) -> None:
+    start(bridge, partner, registered=Partner("ehr", BASE, policy=POLICY))
+    partner.post(BASE, body=created(6).replace("Basic/5", "Task/5"))
+
+    def find(request: Any) -> tuple[int, dict[str, str], str]:
+        system, _, value = parse_qs(urlsplit(request.url).query)["identifier"][0].rpartition("|")
+        task = {
+            "resourceType": "Task",
+            "id": "5",
+            "identifier": [{"system": system, "value": value}],
+        }
+        entry = [{"resource": task}] if is_shown else []
+        return 200, {}, json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": entry})
+
+    partner.add_callback(responses.GET, re.compile(f"{BASE}/Task.*"), callback=find)
+    one_attempt(bridge)
+
+    with bridge.database.read() as session:
+        known = partners.load(session, bridge, "ehr").probe
+    assert known.get("lookUp") == (True if is_shown else None)
 
 
 def test_unknown_stays_unknown_while_the_partner_is_down(

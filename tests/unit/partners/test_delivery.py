@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import pytest
 import requests
 import responses
 
@@ -38,6 +39,7 @@ def run(
     *,
     ledger: dict[str, str] | None = None,
     look_first: bool = False,
+    is_proven: bool = True,
     progress: Ledger | None = None,
 ) -> Outcome:
     with PartnerClient(PartnerSession(BASE)) as client:
@@ -47,6 +49,7 @@ def run(
             anchor=TASK,
             ledger=ledger or {},
             look_first=look_first,
+            is_proven=is_proven,
             now=lambda: NOW,
             progress=progress or Ledger(),
         )
@@ -126,6 +129,34 @@ def test_a_transaction_that_did_not_arrive_is_sent_again() -> None:
     assert isinstance(outcome.verdict, Delivered)
     assert outcome.looked == "not-found"
     assert [line.split()[0] for line in asked()] == ["GET", "POST"]
+
+
+@responses.activate
+def test_where_nothing_proves_look_ups_a_person_is_asked_instead_of_sending_twice() -> None:
+    """A partner may hide what we wrote until somebody there has seen to it."""
+    responses.get(f"{BASE}/Task", body=searchset())
+
+    outcome = run(TRANSACTION, look_first=True, is_proven=False)
+
+    assert outcome.verdict == Unknown("look-up-not-proven")
+    assert outcome.needs_person
+    assert all(line.startswith("GET") for line in asked())
+
+
+@responses.activate
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_what_a_delivery_placed_before_proves_look_ups_if_it_is_shown(is_shown: bool) -> None:
+    patient = [identified("Patient", "1", "patient")] if is_shown else []
+    responses.get(f"{BASE}/Patient", body=searchset(*patient))
+    for kind in ("CarePlan", "ServiceRequest", "Task"):
+        responses.get(f"{BASE}/{kind}", body=searchset())
+        responses.post(f"{BASE}/{kind}", status=201, headers={"Location": f"{BASE}/{kind}/9"})
+        responses.put(f"{BASE}/{kind}/9", status=200)
+
+    outcome = run(CREATES, ledger={PATIENT: "Patient/1"}, look_first=True, is_proven=False)
+
+    assert outcome.needs_person != is_shown
+    assert any(line.startswith("POST") for line in asked()) == is_shown
 
 
 @responses.activate
