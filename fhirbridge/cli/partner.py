@@ -168,7 +168,9 @@ def _settings(
         "headers": headers,
         "requestsPerSecond": of("rate", known.get("requestsPerSecond")),
         "timezone": _zone(of("timezone", known.get("timezone"))),
-        "window": _hours(options["window"]) if "window" in chosen else known.get("window") or {},
+        "window": _hours(options["window"], over_midnight=True)
+        if "window" in chosen
+        else known.get("window") or {},
         "calendar": _hours(options["hours"]) if "hours" in chosen else known.get("calendar") or {},
         "recipient": recipient if recipient["name"] else None,
         "credentials": credentials if credentials["clientId"] else None,
@@ -193,17 +195,19 @@ def _zone(name: str) -> str:
         raise click.UsageError(words) from exc
 
 
-def _hours(text: str) -> JsonObject:
+def _hours(text: str, *, over_midnight: bool = False) -> JsonObject:
     if not text:
         return {}
     match = re.fullmatch(r"([a-z,]+) +(\d\d:\d\d)-(\d\d:\d\d)", text.strip().lower())
     hours = {"days": match[1].split(","), "from": match[2], "to": match[3]} if match else {}
     try:
-        if hours and calendar_of(hours):
+        found = calendar_of(hours) if hours else None
+        if found and (over_midnight or found.opens < found.closes):
             return hours
     except ValueError:
         pass
-    raise click.UsageError("--window and --hours are written like 'monday,tuesday 08:00-17:00'.")
+    words = "--window and --hours are written like 'monday,tuesday 08:00-17:00'"
+    raise click.UsageError(f"{words}; only a window may end after midnight.")
 
 
 @command.command("probe")

@@ -152,7 +152,10 @@ def _author(practitioner: Resource, organization: str) -> JsonObject:
 def _changed_at(found: Iterable[Resource]) -> str:
     """When the EHR last changed any of it."""
     times = [str((one.get("meta") or {}).get("lastUpdated") or "") for one in found]
-    known = [(datetime.fromisoformat(one), one) for one in times if is_instant(one)]
+    # a leap second has no place in Python's time; ":60" can stand nowhere else in an instant
+    known = [
+        (datetime.fromisoformat(one.replace(":60", ":59")), one) for one in times if is_instant(one)
+    ]
     return max(known)[1] if known else ""
 
 

@@ -168,7 +168,9 @@ def _partner(body: JsonObject) -> Partner:
         expect(field, words, isinstance(more.get(field, kind()), kind))
     if not faults:
         for field in ("window", "calendar"):
-            expect(field, _MORE[field][1], _is_calendar(more.get(field, {})))
+            is_over_midnight = field == "window"
+            hours = more.get(field, {})
+            expect(field, _MORE[field][1], _is_calendar(hours, over_midnight=is_over_midnight))
         zone = str(more.get("timezone", "UTC"))
         expect("timezone", "Expected a time zone name, e.g. America/Denver.", _is_zone(zone))
         named = more.get("recipient")
@@ -201,7 +203,7 @@ _MORE: Mapping[str, tuple[type, str]] = {
     "headers": (dict, "Expected header names with their values."),
     "timezone": (str, "Expected a time zone name, e.g. America/Denver."),
     "window": (dict, "Expected days, from and to."),
-    "calendar": (dict, "Expected days, from, to and holidays."),
+    "calendar": (dict, "Expected days, from, a later to, and holidays."),
     "recipient": (dict, "Expected name, npi, classes and coveredEntity."),
     "credentials": (dict, "Expected clientId and keyFile, and scope and tokenUrl as needed."),
 }
@@ -248,12 +250,12 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def _is_calendar(data: JsonObject) -> bool:
+def _is_calendar(data: JsonObject, *, over_midnight: bool) -> bool:
     try:
-        calendar_of(data)
+        found = calendar_of(data)
     except (ValueError, TypeError):
         return False
-    return True
+    return over_midnight or found.opens < found.closes
 
 
 def _shown(partner: Partner) -> JsonObject:

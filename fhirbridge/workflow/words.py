@@ -231,7 +231,9 @@ DELIVERY: dict[DeliveryState, Word] = {
     DeliveryState.LEASED: Word("Being sent", "system", "The answer of the partner is awaited."),
     DeliveryState.DELIVERED: REFERRAL[_S.SENT].word,
     DeliveryState.REFUSED: Word("Refused by the partner", "sender", "Repair it and send again."),
-    DeliveryState.DEAD: Word("Given up", "sender", "Send again when the partner is back."),
+    DeliveryState.DEAD: Word(
+        "Given up", "sender", "Send again, or close the handoff; outbox show says why."
+    ),
     DeliveryState.NEEDS_PERSON: Word(
         "Needs a person", "sender", "Ask the partner whether it arrived, then send again or close."
     ),

@@ -46,6 +46,7 @@ def test_what_is_not_said_of_a_known_partner_stays() -> None:
         (("--timezone", "Mars/Olympus"), "IANA time zone"),
         (("--window", "someday 08:00-17:00"), "monday,tuesday 08:00-17:00"),
         (("--hours", "monday 8-17"), "monday,tuesday 08:00-17:00"),
+        (("--hours", "monday 17:00-08:00"), "only a window may end after midnight"),
         (("--header", "X-Key"), "NAME:VALUE"),
         (("--npi", "1234567893"), "need --organization"),
         (("--client-id", "us"), "go together"),
