@@ -1,6 +1,8 @@
 """What several commands ask for in the same way: organizations, patients, consents and times."""
 
+import re
 from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -9,7 +11,9 @@ from fhirbridge.consent.purposes import class_code
 from fhirbridge.documents import patients
 from fhirbridge.errors import NotFound
 from fhirbridge.fhir.primitives import bounds
+from fhirbridge.jsontypes import JsonObject
 from fhirbridge.native.forms import has_npi_check_digit
+from fhirbridge.workflow.clocks import calendar_of
 
 _CLASSES = ("TREATER", "PAYOR", "OPERATOR", "PARENT", "FAMILY")
 PATIENT_HELP = "The patient's id, or an identifier: SYSTEM|VALUE, or its value alone."
@@ -78,3 +82,28 @@ def patient_id(bridge: Bridge, text: str, *, may_be_gone: bool = False) -> str:
             raise
         click.echo(f"{exc} Looking for an id that was deleted.", err=True)
         return text.removeprefix("Patient/")
+
+
+def zone_name(name: str) -> str:
+    """The name of a time zone, "" for none. Raises UsageError."""
+    try:
+        return ZoneInfo(name).key if name else ""
+    except (KeyError, ValueError, OSError) as exc:
+        words = "--timezone is an IANA time zone such as America/Denver."
+        raise click.UsageError(words) from exc
+
+
+def hours_of(text: str, *, over_midnight: bool = False) -> JsonObject:
+    """Days and hours, `{}` for none. Raises UsageError."""
+    if not text:
+        return {}
+    match = re.fullmatch(r"([a-z,]+) +(\d\d:\d\d)-(\d\d:\d\d)", text.strip().lower())
+    hours = {"days": match[1].split(","), "from": match[2], "to": match[3]} if match else {}
+    try:
+        found = calendar_of(hours) if hours else None
+        if found and (over_midnight or found.opens < found.closes):
+            return hours
+    except ValueError:
+        pass
+    words = "--window and --hours are written like 'monday,tuesday 08:00-17:00'"
+    raise click.UsageError(f"{words}; only a window may end after midnight.")

@@ -1,10 +1,8 @@
 """`fhirbridge partner add|list|probe|diff`: who handoffs can be sent to, and what they offer."""
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 from click.core import ParameterSource
@@ -13,7 +11,7 @@ from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.bridge import Bridge
 from fhirbridge.cli import output, partner_subscription
-from fhirbridge.cli.options import CLASS_HELP, NPI, RECIPIENT_CLASS
+from fhirbridge.cli.options import CLASS_HELP, NPI, RECIPIENT_CLASS, hours_of, zone_name
 from fhirbridge.cli.partner_shown import offer, to_json
 from fhirbridge.documents.outgoing import outgoing_of
 from fhirbridge.documents.receive import prepare
@@ -24,7 +22,6 @@ from fhirbridge.partners.credentials import read_key
 from fhirbridge.partners.pace import FASTEST
 from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.rungs import differences, rungs
-from fhirbridge.workflow.clocks import calendar_of
 from fhirbridge.workflow.retry import MAX_AGE_HOURS, TIMEOUT_SECONDS, Policy, with_patience
 
 _PROFILES = ("base", "bser", "gravity")
@@ -167,11 +164,13 @@ def _settings(
         ).to_json(),
         "headers": headers,
         "requestsPerSecond": of("rate", known.get("requestsPerSecond")),
-        "timezone": _zone(of("timezone", known.get("timezone"))),
-        "window": _hours(options["window"], over_midnight=True)
+        "timezone": zone_name(of("timezone", known.get("timezone"))),
+        "window": hours_of(options["window"], over_midnight=True)
         if "window" in chosen
         else known.get("window") or {},
-        "calendar": _hours(options["hours"]) if "hours" in chosen else known.get("calendar") or {},
+        "calendar": hours_of(options["hours"])
+        if "hours" in chosen
+        else known.get("calendar") or {},
         "recipient": recipient if recipient["name"] else None,
         "credentials": credentials if credentials["clientId"] else None,
     }
@@ -185,29 +184,6 @@ def _headers(texts: tuple[str, ...]) -> dict[str, str]:
             raise click.UsageError("--header is written NAME:VALUE.")
         found[header.strip()] = value.strip()
     return found
-
-
-def _zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key if name else ""
-    except (KeyError, ValueError, OSError) as exc:
-        words = "--timezone is an IANA time zone such as America/Denver."
-        raise click.UsageError(words) from exc
-
-
-def _hours(text: str, *, over_midnight: bool = False) -> JsonObject:
-    if not text:
-        return {}
-    match = re.fullmatch(r"([a-z,]+) +(\d\d:\d\d)-(\d\d:\d\d)", text.strip().lower())
-    hours = {"days": match[1].split(","), "from": match[2], "to": match[3]} if match else {}
-    try:
-        found = calendar_of(hours) if hours else None
-        if found and (over_midnight or found.opens < found.closes):
-            return hours
-    except ValueError:
-        pass
-    words = "--window and --hours are written like 'monday,tuesday 08:00-17:00'"
-    raise click.UsageError(f"{words}; only a window may end after midnight.")
 
 
 @command.command("probe")

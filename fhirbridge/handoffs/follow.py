@@ -11,7 +11,8 @@ from fhirbridge.bridge import Bridge
 from fhirbridge.fhir import bundles, references
 from fhirbridge.handoffs import partners
 from fhirbridge.handoffs.events import Event, take
-from fhirbridge.handoffs.readable import Fault, unreadable
+from fhirbridge.handoffs.readable import GONE, Fault, unreadable
+from fhirbridge.handoffs.releasing import settle_gone
 from fhirbridge.jsontypes import Resource
 from fhirbridge.partners.client import PartnerClient
 from fhirbridge.partners.http import Answer, Exchange
@@ -26,7 +27,7 @@ _MAX_VISITS = 20
 _REST_SECONDS = 300.0
 _LONGEST_REST_SECONDS = 86_400.0
 _MOST_ISSUES = 5
-_GONE = (404, 410)
+_NOT_THERE = (404, 410)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
     visits: list[Event] = []
     with bridge.connect(partner) as client:
         exchange = client.read(place)
-        if not isinstance(exchange, Answer) or exchange.status not in (200, *_GONE):
+        if not isinstance(exchange, Answer) or exchange.status not in (200, *_NOT_THERE):
             _rest(bridge, partner, exchange)
             return Followed(handoff.id, "unreachable", state)
         event = _seen(exchange, place, partner)
@@ -83,6 +84,8 @@ def _follow(bridge: Bridge, partner: Partner, handoff: HandoffRow) -> Followed:
             visits = _visits(client, handoff, event.resource, partner)
     result = "same"
     with bridge.database.transaction() as session:
+        if event.fault is None:
+            settle_gone(bridge, session, handoff.id, reference=place)
         for one in (event, *visits):
             taken = take(bridge, session, handoff.id, one, profile=partner.profile)
             if taken is not None:
@@ -110,9 +113,9 @@ def _seen(answer: Answer, place: str, partner: Partner) -> Event:
     resource_type, _, resource_id = place.partition("/")
     nothing: Resource = {"resourceType": resource_type, "id": resource_id}
     event = Event(nothing, "polling", "theirs", partner.name, base=partner.base_url)
-    if answer.status in _GONE:
+    if answer.status in _NOT_THERE:
         words = f"The partner has no such {resource_type}, or hides it (HTTP {answer.status})."
-        return replace(event, fault=Fault(f"{resource_type.lower()}-gone", words))
+        return replace(event, fault=Fault(f"{resource_type.lower()}{GONE}", words))
     body = read_body(answer)
     if body is None or (body.get("resourceType"), body.get("id")) != (resource_type, resource_id):
         words = f"The partner answered with something else than this {resource_type}."

@@ -10,6 +10,7 @@ from fhirbridge.fhir.shapes import misshapen
 from fhirbridge.jsontypes import Resource
 
 TYPES = ("Task", "Appointment")
+GONE = "-gone"  # how the code of what a partner does not have any more ends
 _MOST_ISSUES = 100
 
 

@@ -9,7 +9,7 @@ from fhirbridge.errors import BridgeError, Conflict, InvalidContent, Issue, NotF
 from fhirbridge.fhir import wire
 from fhirbridge.handoffs.events import Event, Side, Taken, take
 from fhirbridge.handoffs.feed import profile_of
-from fhirbridge.handoffs.readable import unreadable
+from fhirbridge.handoffs.readable import GONE, unreadable
 from fhirbridge.jsontypes import Resource
 from fhirbridge.storage import alerts, quarantine
 from fhirbridge.storage.quarantine import Kept
@@ -51,6 +51,14 @@ def release(bridge: Bridge, kept_id: int, *, by: str, handoff_id: str = "") -> T
             raise Conflict(Issue("conflict", words))
         _settle(bridge, session, kept, by=by)
     return taken
+
+
+def settle_gone(bridge: Bridge, session: Session, handoff_id: str, *, reference: str) -> None:
+    """The partner shows again what it did not have: nobody has to look for it any more."""
+    open_ones = quarantine.list_kept(session, bridge.custodian.id, handoff_id=handoff_id)
+    for kept in open_ones:
+        if kept.reference == reference and kept.code.endswith(GONE):
+            _settle(bridge, session, kept, by="seen again")
 
 
 def _open(bridge: Bridge, session: Session, kept_id: int) -> Kept:
