@@ -36,7 +36,8 @@ _ALARMING_INBOUND = {
     _S.APPT_CANCELLED: "visit-cancelled",
 }
 _NO_VISIT = "done-without-visit"
-_KINDS = {*_ALARMING.values(), *_ALARMING_INBOUND.values(), _NO_VISIT}
+_ORDER_REVOKED = "order-revoked"
+_KINDS = {*_ALARMING.values(), *_ALARMING_INBOUND.values(), _NO_VISIT, _ORDER_REVOKED}
 _CLOCKS = ("remind", "escalate")
 
 
@@ -60,6 +61,13 @@ def quarantined(
 def not_told(bridge: Bridge, session: Session, handoff: HandoffRow) -> None:
     """A partner was not told of a withdrawal, and will not be by machine."""
     alerts.raise_once(session, bridge.custodian.id, _alert(bridge, handoff, "withdrawal-not-told"))
+
+
+def order_revoked(bridge: Bridge, session: Session, handoff: HandoffRow) -> None:
+    """Who asked us took the order back, and did not say so in the Task, which may go on."""
+    is_over = not REFERRAL[ReferralState(handoff.status)].next_states
+    if _is_inbound(handoff) and not is_over:
+        alerts.raise_once(session, bridge.custodian.id, _alert(bridge, handoff, _ORDER_REVOKED))
 
 
 def moved(

@@ -1,7 +1,8 @@
 """What partners write to us by REST, read from the feed of versions in the order of their commit.
 
 A Task or an Appointment that belongs to a handoff of ours moves it; a Task that asks us for
-something is an inbound referral; one that names a referral of ours wrongly is set aside.
+something is an inbound referral; one that names a referral of ours wrongly is set aside. An order
+that is revoked moves nothing, but people are told.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from fhirbridge.bridge import Bridge
 from fhirbridge.errors import NotFound
 from fhirbridge.fhir import wire
-from fhirbridge.handoffs import engagement, inbound, partners
+from fhirbridge.handoffs import alarms, engagement, inbound, partners
 from fhirbridge.handoffs.events import Event, Taken, set_aside, take
 from fhirbridge.jsontypes import Resource
 from fhirbridge.storage import changes, handoff_keys, handoffs, writers
@@ -19,7 +20,8 @@ from fhirbridge.workflow.known import disputed, orders, tokens
 from fhirbridge.workflow.words import Profile
 
 READER = "referrals"
-_TYPES = ("Task", "Appointment")
+_TYPES = ("Task", "Appointment", "ServiceRequest")
+_REVOKED = ("revoked", "entered-in-error")
 _AT_ONCE = 50
 
 
@@ -68,6 +70,9 @@ def skip_next(bridge: Bridge) -> bool:
 def _take_version(bridge: Bridge, session: Session, version: ResourceVersion) -> Iterator[Taken]:
     if version.deleted:
         return
+    if version.resource_type == "ServiceRequest":
+        _look_at_order(bridge, session, version)
+        return
     known = (bridge.custodian.id, version.reference, str(version.version_id))
     writer = writers.writer_of(session, *known)
     event = Event(
@@ -80,6 +85,17 @@ def _take_version(bridge: Bridge, session: Session, version: ResourceVersion) ->
     yield from route(bridge, session, event)
     if writer is not None:
         writers.forget(session, *known)
+
+
+def _look_at_order(bridge: Bridge, session: Session, version: ResourceVersion) -> None:
+    """Alert of an order that its sender takes back while its Task still asks for it."""
+    if wire.parse(version.content).get("status") not in _REVOKED:
+        return
+    order = f"order {version.reference}"
+    for handoff_id in handoff_keys.known_as(session, bridge.custodian.id, [order]):
+        handoff = handoffs.get(session, bridge.custodian.id, handoff_id)
+        if handoff is not None:
+            alarms.order_revoked(bridge, session, handoff)
 
 
 def route(bridge: Bridge, session: Session, event: Event) -> Iterator[Taken]:

@@ -15,7 +15,7 @@ _AFTER = Statement(
     .where(
         _v.custodian_id == bindparam("custodian_id"),
         _v.seq > bindparam("seq"),
-        sa.or_(_v.resource_type == bindparam("one"), _v.resource_type == bindparam("other")),
+        sa.or_(*(_v.resource_type == bindparam(name) for name in ("first", "second", "third"))),
     )
     .order_by(_v.seq)
     .limit(bindparam("count", type_=sa.Integer))
@@ -23,12 +23,18 @@ _AFTER = Statement(
 
 
 def after(
-    session: Session, custodian_id: int, seq: int, *, types: tuple[str, str], limit: int = 100
+    session: Session, custodian_id: int, seq: int, *, types: tuple[str, str, str], limit: int = 100
 ) -> list[ResourceVersion]:
-    """Versions of these two types behind a number, oldest first."""
-    one, other = types
+    """Versions of these three types behind a number, oldest first."""
+    first, second, third = types
     rows = session.rows(
-        _AFTER, custodian_id=custodian_id, seq=seq, one=one, other=other, count=limit
+        _AFTER,
+        custodian_id=custodian_id,
+        seq=seq,
+        first=first,
+        second=second,
+        third=third,
+        count=limit,
     )
     return [version_of(row) for row in rows]
 

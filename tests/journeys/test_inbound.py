@@ -252,6 +252,25 @@ def test_what_is_no_business_of_ours_keeps_no_referral_waiting(bridge: Bridge) -
     assert len(referrals.list_cases(bridge, direction="inbound")) == 1
 
 
+def test_an_order_that_is_revoked_alerts_until_the_referral_moves(bridge: Bridge) -> None:
+    """Some EHRs take back the order and leave its Task as it is."""
+    handoff_id = refer(bridge)
+    reference = referrals.show(bridge, handoff_id).handoff.details["orderHere"].split("/")
+    order = ask(bridge, "GET", *reference)
+    for note in ("Moved away.", "Moved away, it seems."):
+        note_ = [{"text": note}]
+        ask(bridge, "PUT", *reference, body={**order, "status": "revoked", "note": note_})
+        drain(bridge)
+
+    def alerts() -> list[str]:
+        return [one.kind for one in referrals.show(bridge, handoff_id).alerts]
+
+    told = alerts()
+    answer(bridge, handoff_id, Answer("decline", reason="client-declined"))
+
+    assert (told, alerts()) == (["order-revoked"], [])
+
+
 def test_a_missed_visit_stays_missed_when_another_is_booked(bridge: Bridge) -> None:
     handoff_id = refer(bridge)
     answer(bridge, handoff_id, Answer("accept"))

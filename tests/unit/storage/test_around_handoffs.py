@@ -29,7 +29,7 @@ from fhirbridge.storage.quarantine import Kept
 from fhirbridge.storage.session import Session
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-TYPES = ("Task", "Appointment")
+TYPES = ("Task", "Appointment", "ServiceRequest")
 
 
 @pytest.fixture
