@@ -12,6 +12,21 @@ from tests.disclosure.support import Store
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
+class Clock:
+    """The time of one store, which a test may turn."""
+
+    def __init__(self) -> None:
+        self.at = NOW
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     """Settings of the store; a test module may override them."""

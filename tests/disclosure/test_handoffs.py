@@ -29,25 +29,13 @@ from fhirbridge.partners.registry import Partner
 from fhirbridge.storage import audit, consents, resources
 from fhirbridge.storage.consents import Mark
 from fhirbridge.workflow.words import DeliveryState
+from tests.disclosure.conftest import Clock
 from tests.unit.consent.support import deny
 from tests.unit.partners.test_plan import capability
 
 BASE = "https://ehr.example/fhir"
 PLANS = Path(__file__).parents[2] / "fixtures/aftercare-plan"
 CLINIC = Recipient("Springfield Example Clinic", classes=("TREATER",), covered_entity=True)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = datetime(2026, 6, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -254,7 +242,7 @@ def test_a_revocation_between_two_requests_stops_the_second(
     ehr.add_callback(responses.POST, BASE, callback=revoke_and_lose)
 
     attempt(bridge, "worker", chance=lambda: 1.0)
-    clock.time += timedelta(hours=1)
+    clock.at += timedelta(hours=1)
     attempt(bridge, "worker", chance=lambda: 1.0)
 
     assert len([call for call in ehr.calls if call.request.method == "POST"]) == 1
@@ -293,7 +281,7 @@ def test_a_revocation_waits_for_what_is_on_the_wire(
     def take(request: Any) -> tuple[int, dict[str, str], str]:
         on_the_wire.set()
         assert revoking.wait(20)
-        clock.time += timedelta(seconds=5)
+        clock.at += timedelta(seconds=5)
         return 400, {}, ""
 
     def revoke_all() -> None:
@@ -346,7 +334,7 @@ def test_a_class_withdrawn_between_two_requests_is_not_sent(bridge: Bridge, cloc
         outbox_id = send(bridge)
 
         first = attempt(bridge, "worker", chance=lambda: 1.0)
-        clock.time += timedelta(hours=1)
+        clock.at += timedelta(hours=1)
         attempt(bridge, "worker", chance=lambda: 1.0)
 
     assert first is not None

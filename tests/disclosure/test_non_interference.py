@@ -4,7 +4,7 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from fhirbridge.config import Settings
 from fhirbridge.consent.classes import CLASSES
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.operations import consents
-from tests.disclosure.conftest import NOW
+from tests.disclosure.conftest import NOW, Clock
 from tests.disclosure.support import CLINIC, STRANGER, Store
 from tests.unit.consent.support import consent
 
@@ -25,16 +25,6 @@ P1, P2, P3, P4 = ({"reference": f"Patient/p{number}"} for number in (1, 2, 3, 4)
 DEPRESSION = {"coding": [{"system": ICD, "code": "F33.1"}]}
 # Shown is written at NOW, hidden an hour later, both are asked after two.
 HALF_PAST, LATER = "2026-06-01T12:30:00Z", "2026-06-01T13:30:00Z"
-
-
-class Clock:
-    """The time of one store."""
-
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 def permit(consent_id: str, patient: JsonObject, *classes: str) -> Resource:

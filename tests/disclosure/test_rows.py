@@ -6,7 +6,7 @@ The decisions themselves, with all their variants, are in tests/unit/consent/tes
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from fhirbridge.handoffs.consenting import gate_to
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.operations import audits, consents, explanations
 from fhirbridge.partners.registry import Partner
-from tests.disclosure.conftest import NOW
+from tests.disclosure.conftest import NOW, Clock
 from tests.disclosure.support import CLINIC, STRANGER, Store, caller
 from tests.unit.consent.support import consent
 
@@ -76,14 +76,6 @@ class World(Store):
 
     def sees(self, patient: str, who: Caller = CLINIC) -> bool:
         return self.get(f"MedicationRequest/m-{patient}", who).status == 200
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 @pytest.fixture(scope="module")

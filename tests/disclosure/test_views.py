@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from fhirbridge.disclosure.views import Grounds, View, Views
 from fhirbridge.jsontypes import JsonObject, Resource
 from fhirbridge.operations import consents
 from fhirbridge.storage.versions import ResourceVersion
-from tests.disclosure.conftest import NOW
+from tests.disclosure.conftest import Clock
 from tests.disclosure.support import CLINIC, STRANGER, Store
 from tests.disclosure.test_doors import written
 
@@ -34,21 +34,6 @@ ASKED = (
     "Organization",
     "Patient/p1/$everything",
 )
-
-
-class Clock:
-    """The time of one store."""
-
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def __call__(self) -> datetime:
-        return self.at
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
