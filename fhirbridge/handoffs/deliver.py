@@ -84,8 +84,8 @@ def attempt(
             tell(session, bridge, claimed, ending)
         if recorded and ending.state is DeliveryState.DELIVERED:
             _note_places(bridge, session, claimed, ending.result)
-    if recorded and ending.state is DeliveryState.DELIVERED and sent.made is not None:
-        proof.seek(bridge, claimed.row.partner, sent.made, ending.result)
+    if recorded and ending.state is DeliveryState.DELIVERED and sent.made and sent.partner:
+        proof.seek(bridge, sent.partner, sent.made, ending.result)
     row = claimed.row
     return Attempted(row.id, row.handoff_id, row.partner, row.attempts, ending, recorded)
 
@@ -171,7 +171,7 @@ def _send(bridge: Bridge, claimed: Claim, sent: Sent, request_id: str) -> Outcom
     ) as client:
         partner = _with_capability(bridge, partner, client)
         made = plan(bundle, partner.abilities, held=held)
-        sent.made = made
+        sent.partner, sent.made = partner, made
         sent.details |= {"rung": made.rung.value, "losses": list(made.losses)}
         return deliver(
             made,

@@ -11,6 +11,7 @@ from fhirbridge.jsontypes import JsonObject
 from fhirbridge.partners.attempt import Outcome
 from fhirbridge.partners.lookup import NOT_PROVEN
 from fhirbridge.partners.plan import SendPlan
+from fhirbridge.partners.registry import Partner
 from fhirbridge.partners.verdict import Delivered, Refused, Retry, Unknown
 from fhirbridge.storage import alerts, circuits, outbox_rows
 from fhirbridge.storage.alerts import Alert
@@ -41,13 +42,14 @@ _CERTAIN = 1.0
 
 @dataclass(slots=True)
 class Sent:
-    """What is known of an attempt, also when it breaks off: facts for its record, and the plan.
+    """What is known of an attempt, also when it breaks off: facts for its record, partner and plan.
 
     `placed` is what the partner is known to have, by fullUrl; `has_begun`: it may have more.
     """
 
     details: JsonObject
     placed: dict[str, str]
+    partner: Partner | None = None
     made: SendPlan | None = None
     has_begun: bool = False
 

@@ -12,16 +12,15 @@ from fhirbridge.errors import BridgeError
 from fhirbridge.handoffs import partners
 from fhirbridge.partners.lookup import shows
 from fhirbridge.partners.plan import SendPlan
+from fhirbridge.partners.registry import Partner
 from fhirbridge.storage import partners as rows
 
 
-def seek(bridge: Bridge, name: str, made: SendPlan, located: Mapping[str, str]) -> None:
-    """Look for one thing that is certainly there, if nothing is known of look-ups yet.
+def seek(bridge: Bridge, partner: Partner, made: SendPlan, located: Mapping[str, str]) -> None:
+    """Look for one thing that is certainly there, if nothing was known of look-ups before.
 
     That it is not found says nothing: an index may take its time.
     """
-    with bridge.database.read() as session:
-        partner = partners.load(session, bridge, name)
     if partner.probe.get("lookUp") is not None:
         return
     there = [
@@ -29,18 +28,24 @@ def seek(bridge: Bridge, name: str, made: SendPlan, located: Mapping[str, str]) 
         for entry in made.entries
         if entry.action == "create" and entry.lookup and entry.full_url in located
     ]
-    there.sort(key=lambda entry: entry.resource_type != "Task")
+    one = min(there, key=lambda entry: entry.resource_type != "Task", default=None)
+    if one is None:
+        return
     try:
         with bridge.connect(partner) as client:
-            is_shown = any(
-                shows(client, each.resource_type, each.token, located[each.full_url])
-                for each in there[:1]
-            )
+            is_shown = shows(client, one.resource_type, one.token, located[one.full_url])
     except BridgeError:
         return
     if is_shown:
-        found = {**partner.probe, "lookUp": True, "at": to_instant(bridge.now())}
-        with bridge.database.transaction() as session:
+        _note(bridge, partner.name)
+
+
+def _note(bridge: Bridge, name: str) -> None:
+    """Keep that look-ups work, unless a trial has told something meanwhile."""
+    with bridge.database.transaction() as session:
+        known = partners.load(session, bridge, name).probe
+        if known.get("lookUp") is None:
+            found = {**known, "lookUp": True, "at": to_instant(bridge.now())}
             rows.note_settings(
                 session, bridge.custodian.id, name, {"probe": found}, now=bridge.now()
             )
