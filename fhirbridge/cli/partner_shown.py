@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from fhirbridge.clock import to_instant
-from fhirbridge.handoffs import subscribe
+from fhirbridge.handoffs import partner_view
 from fhirbridge.jsontypes import JsonObject
 from fhirbridge.partners.registry import Partner, recipient_json
 
@@ -52,36 +51,18 @@ def facts(partner: Partner) -> Iterator[tuple[str, str]]:
 def _look_up(partner: Partner) -> str:
     shown = partner.probe.get("lookUp")
     if shown is None:
-        return "not tried; `partner probe --write` does"
+        return "not known; `partner probe --write` tries it"
     if not shown:
         return "finds nothing: after a lost answer a person decides"
-    return f"finds what was written, after {partner.probe.get('lagSeconds')} s"
+    lag = partner.probe.get("lagSeconds")
+    return "finds what was written" + (f", after {lag} s" if lag is not None else "")
 
 
 def to_json(partner: Partner) -> JsonObject:
     """The same for programs."""
-    abilities = partner.abilities
-    at = partner.capability_at
     return {
-        "name": partner.name,
-        "url": partner.base_url,
-        "profile": partner.profile,
-        "followSeconds": partner.follow_seconds,
-        "requestsPerSecond": partner.requests_per_second,
-        "timeoutSeconds": partner.policy.read_timeout_seconds,
-        "maxAgeHours": partner.policy.max_age_seconds / 3600,
-        "timezone": partner.timezone,
-        "window": dict(partner.window),
-        "calendar": dict(partner.calendar),
+        **partner_view.to_json(partner),
         "headers": list(partner.headers),
         "clientId": partner.credentials.client_id if partner.credentials else None,
-        "capabilityAt": to_instant(at) if at else None,
-        "software": abilities.software,
-        "fhirVersion": abilities.fhir_version,
-        "transaction": abilities.known and abilities.transaction,
-        "batch": abilities.known and abilities.batch,
-        "types": sorted(abilities.types),
         "organization": recipient_json(partner.recipient),
-        "probe": partner.probe,
-        "subscription": subscribe.shown(partner),
     }

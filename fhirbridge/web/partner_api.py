@@ -10,9 +10,8 @@ from typing import get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fhirbridge.bridge import Bridge
-from fhirbridge.clock import to_instant
 from fhirbridge.errors import InvalidContent, Issue, Misconfigured
-from fhirbridge.handoffs import partners, subscribe
+from fhirbridge.handoffs import partner_view, partners, subscribe
 from fhirbridge.jsontypes import Json, JsonObject
 from fhirbridge.partners.credentials import read_key
 from fhirbridge.partners.pace import FASTEST
@@ -259,27 +258,9 @@ def _is_calendar(data: JsonObject, *, over_midnight: bool) -> bool:
 
 
 def _shown(partner: Partner) -> JsonObject:
-    abilities, at = partner.abilities, partner.capability_at
     return {
-        "name": partner.name,
-        "url": partner.base_url,
-        "profile": partner.profile,
+        **partner_view.to_json(partner),
         "allowHttp": partner.allow_http,
-        "followSeconds": partner.follow_seconds,
-        "requestsPerSecond": partner.requests_per_second,
-        "timeoutSeconds": partner.policy.read_timeout_seconds,
-        "maxAgeHours": partner.policy.max_age_seconds / 3600,
         "recipient": recipient_json(partner.recipient),
         "credentials": partner.credentials.to_json() if partner.credentials else None,
-        "capabilityAt": to_instant(at) if at else None,
-        "software": abilities.software,
-        "fhirVersion": abilities.fhir_version,
-        "transaction": abilities.known and abilities.transaction,
-        "batch": abilities.known and abilities.batch,
-        "types": sorted(abilities.types),
-        "timezone": partner.timezone,
-        "window": dict(partner.window),
-        "calendar": dict(partner.calendar),
-        "probe": dict(partner.probe),
-        "subscription": subscribe.shown(partner),
     }
