@@ -9,6 +9,7 @@ import click
 from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.cli import output
+from fhirbridge.cli.options import LIMIT
 from fhirbridge.clock import to_instant
 from fhirbridge.handoffs import closing, inbound, referrals, releasing
 from fhirbridge.handoffs.answer import ACTIONS, Answer, answer
@@ -56,13 +57,7 @@ def command() -> None:
     help="Only what we sent, or what came in.",
 )
 @click.option("--partner", default="", help="Only of this partner.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=100,
-    show_default=True,
-    help="How many at most.",
-)
+@LIMIT
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_cases(direction: str | None, partner: str, limit: int, as_json: bool) -> None:
     """List handoffs and referrals and who owes the next step."""

@@ -18,6 +18,13 @@ from fhirbridge.workflow.clocks import calendar_of
 _CLASSES = ("TREATER", "PAYOR", "OPERATOR", "PARENT", "FAMILY")
 PATIENT_HELP = "The patient's id, or an identifier: SYSTEM|VALUE, or its value alone."
 MOMENT_HELP = "a date such as 2026-04-01, or an instant such as 2026-04-01T08:00:00-06:00"
+LIMIT = click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="How many at most.",
+)
 
 
 class _Npi(click.ParamType[str]):

@@ -8,6 +8,7 @@ import click
 from fhirbridge import bridge as bridges
 from fhirbridge import config
 from fhirbridge.cli import output
+from fhirbridge.cli.options import LIMIT
 from fhirbridge.clock import to_instant
 from fhirbridge.documents.outgoing import outgoing_again
 from fhirbridge.handoffs import repair, view
@@ -27,13 +28,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Only these.")
 @click.option("--partner", default="", help="Only this partner.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=100,
-    show_default=True,
-    help="How many at most.",
-)
+@LIMIT
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_deliveries(states: tuple[str, ...], partner: str, limit: int, as_json: bool) -> None:
     """List deliveries, newest first."""
@@ -136,13 +131,7 @@ def retry(
 
 @command.command("dead")
 @click.option("--partner", default="", help="Only this partner.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=100,
-    show_default=True,
-    help="How many at most.",
-)
+@LIMIT
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def dead(partner: str, limit: int, as_json: bool) -> None:
     """List deliveries that were refused, given up, or need a person, and what may help."""
