@@ -1,5 +1,7 @@
 """The feed of changes: versions in the order of their commit, and who has read how far."""
 
+from functools import lru_cache
+
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
@@ -9,33 +11,28 @@ from fhirbridge.storage.versions import COLUMNS, ResourceVersion, version_of
 
 _v = resource_versions.c
 _p = feed_positions.c
-_AFTER = Statement(
-    sa.select(*COLUMNS)
-    .select_from(resource_versions)
-    .where(
-        _v.custodian_id == bindparam("custodian_id"),
-        _v.seq > bindparam("seq"),
-        sa.or_(*(_v.resource_type == bindparam(name) for name in ("first", "second", "third"))),
+
+
+@lru_cache(maxsize=8)
+def _after(types: tuple[str, ...]) -> Statement:
+    return Statement(
+        sa.select(*COLUMNS)
+        .select_from(resource_versions)
+        .where(
+            _v.custodian_id == bindparam("custodian_id"),
+            _v.seq > bindparam("seq"),
+            sa.or_(*(_v.resource_type == sa.literal_column(f"'{each}'") for each in types)),
+        )
+        .order_by(_v.seq)
+        .limit(bindparam("count", type_=sa.Integer))
     )
-    .order_by(_v.seq)
-    .limit(bindparam("count", type_=sa.Integer))
-)
 
 
 def after(
-    session: Session, custodian_id: int, seq: int, *, types: tuple[str, str, str], limit: int = 100
+    session: Session, custodian_id: int, seq: int, *, types: tuple[str, ...], limit: int = 100
 ) -> list[ResourceVersion]:
-    """Versions of these three types behind a number, oldest first."""
-    first, second, third = types
-    rows = session.rows(
-        _AFTER,
-        custodian_id=custodian_id,
-        seq=seq,
-        first=first,
-        second=second,
-        third=third,
-        count=limit,
-    )
+    """Versions of these resource types behind a number, oldest first."""
+    rows = session.rows(_after(types), custodian_id=custodian_id, seq=seq, count=limit)
     return [version_of(row) for row in rows]
 
 

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from fhirbridge.storage import tables
+from fhirbridge.storage import patients, tables
 from fhirbridge.storage.consents import ACTORS
 from fhirbridge.storage.keys import key_of
 from fhirbridge.storage.session import Session, Statement
 
 _TYPES = tuple(sorted({"Consent", "Patient", *ACTORS}))
 
-_r = tables.resources.c
 _v = tables.resource_versions.c
 _m = tables.consent_marks.c
 _WRITTEN = Statement(
@@ -32,12 +31,6 @@ _MARKED = Statement(
     sa.select(_m.consent_id)
     .distinct()
     .where(_m.id > bindparam("after"), _m.custodian_id == bindparam("custodian_id"))
-)
-_ROW = Statement(
-    sa.select(_r.key).where(
-        _r.custodian_id == bindparam("custodian_id"),
-        _r.reference_key == bindparam("reference_key"),
-    )
 )
 # A Consent may have been about somebody else before.
 _PATIENTS = Statement(
@@ -61,12 +54,10 @@ def changes_after(session: Session, custodian_id: int, state: tuple[int, int]) -
     rows = session.rows(_WRITTEN, custodian_id=custodian_id, after=state[0])
     marked = session.rows(_MARKED, custodian_id=custodian_id, after=state[1])
     keys: set[int] = {key_of(f"Patient/{row[1]}") for row in rows if row[0] == "Patient"}
-    for resource_key in {row[2] for row in rows if row[0] == "Consent"}:
+    names = [key_of(f"Consent/{consent_id}") for (consent_id,) in marked]
+    consent_rows = {row[2] for row in rows if row[0] == "Consent"}
+    for resource_key in consent_rows.union(patients.resource_keys(session, custodian_id, names)):
         keys.update(_owners(session, resource_key))
-    for (consent_id,) in marked:
-        name = key_of(f"Consent/{consent_id}")
-        for found in session.rows(_ROW, custodian_id=custodian_id, reference_key=name):
-            keys.update(_owners(session, found[0]))
     references = frozenset(f"{row[0]}/{row[1]}" for row in rows if row[0] != "Consent")
     return Changes(frozenset(keys), references)
 
