@@ -5,7 +5,7 @@ or the Patient was written, or somebody whom a consent names, or where a consent
 Source: design.md section 9
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -55,7 +55,6 @@ class _Remembered:
     changes_at: datetime  # of the first patient whose consents begin or end
     policy: Policy
     patients: Mapping[int, _Decided]
-    by_class: tuple[Grant, ...]
     listed: Mapping[int, tuple[Grant, ...]]
     scope: Scope
 
@@ -135,8 +134,7 @@ class Memory:
             is_open = not place.policy.is_part2 and _exists(session, place.custodian_id, key)
             if about.consents or is_open:
                 found[key] = self._decided(session, gate, key, about)
-        written = patients.written_after(session, place.custodian_id, known.seq)
-        kept = {} if _OF_SEVERAL in written else _without(known.listed, changed | written)
+        kept = _unchanged(session, place.custodian_id, known, changed)
         return _remembered(session, gate, found, state=state, until=known.until, listed=kept)
 
     def _decided(
@@ -159,10 +157,17 @@ def _exists(session: Session, custodian_id: int, patient_key: int) -> bool:
     return bool(consents.current(session, custodian_id, [patient_key]))
 
 
-def _without(
-    listed: Mapping[int, tuple[Grant, ...]], keys: Collection[int]
+def _unchanged(
+    session: Session, custodian_id: int, known: _Remembered, changed: frozenset[int]
 ) -> Mapping[int, tuple[Grant, ...]]:
-    return {key: grant for key, grant in listed.items() if key not in keys}
+    """The grants of single resources of patients about whom nothing was written since."""
+    if not known.listed:
+        return known.listed
+    written = patients.written_after(session, custodian_id, known.seq)
+    if _OF_SEVERAL in written:
+        return {}
+    stale = changed | written
+    return {key: granted for key, granted in known.listed.items() if key not in stale}
 
 
 def _remembered(
@@ -190,7 +195,6 @@ def _remembered(
         changes_at=min(moments, default=until),
         policy=gate.place.policy,
         patients=found,
-        by_class=by_class,
         listed=made,
         scope=Scope((*by_class, *chain.from_iterable(made.values()))),
     )

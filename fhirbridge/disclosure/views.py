@@ -6,7 +6,6 @@ same it leaves as it did before; every request asks for them anew.
 Source: design.md section 9
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TypeAlias
@@ -73,12 +72,8 @@ class Views:
             self._drop(key)
             self._kept[key] = view
             self._size += view.size
-            for oldest in self._oldest():
-                self._drop(oldest)
-
-    def _oldest(self) -> Iterator[Key]:
-        while self._size > self._max_bytes:
-            yield next(iter(self._kept))
+            while self._size > self._max_bytes:
+                self._drop(next(iter(self._kept)))
 
     def _drop(self, key: Key) -> None:
         before = self._kept.pop(key, None)
