@@ -7,13 +7,8 @@ Source: design.md section 9; R4 narrative.html
 
 from collections.abc import Mapping
 
-from fhirbridge.consent.classes import (
-    content_class,
-    element_classes,
-    everywhere,
-)
-from fhirbridge.consent.stripping import Stripping
-from fhirbridge.consent.stripping import View as View
+from fhirbridge.consent.classes import content_class, element_classes, everywhere
+from fhirbridge.consent.stripping import Stripping, View
 from fhirbridge.fhir.narrative import narrate
 from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import Json, JsonObject, Resource

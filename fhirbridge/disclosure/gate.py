@@ -16,7 +16,8 @@ from fhirbridge.consent.labels import labels_of, merged, redacted
 from fhirbridge.consent.policy import Policy
 from fhirbridge.consent.purposes import EMERGENCIES
 from fhirbridge.consent.recipient import Recipient
-from fhirbridge.consent.redaction import View, redact, removed_elements
+from fhirbridge.consent.redaction import redact, removed_elements
+from fhirbridge.consent.stripping import View
 from fhirbridge.consent.written import read_consent
 from fhirbridge.disclosure import knowledge
 from fhirbridge.disclosure.allowance import Allowance, Decisions, of_resource, question

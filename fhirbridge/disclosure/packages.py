@@ -17,7 +17,8 @@ from fhirbridge.consent.classes import (
 from fhirbridge.consent.decision import Permit, Redisclosure, Withhold
 from fhirbridge.consent.labels import labels_of, merged, redacted
 from fhirbridge.consent.reasons import Reason, reason
-from fhirbridge.consent.redaction import View, redact, removed_elements
+from fhirbridge.consent.redaction import redact, removed_elements
+from fhirbridge.consent.stripping import View
 from fhirbridge.disclosure.allowance import Allowance, of_resource, question
 from fhirbridge.disclosure.gate import MARKS_WITHOUT_HIPAA, PERSIST, Gate
 from fhirbridge.disclosure.manifest import words

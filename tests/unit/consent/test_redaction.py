@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from fhirbridge.consent.classes import CLASSES, content_class
-from fhirbridge.consent.redaction import View, redact
+from fhirbridge.consent.redaction import redact
+from fhirbridge.consent.stripping import View
 from fhirbridge.fhir.validation import check
 from fhirbridge.jsontypes import JsonObject
 
